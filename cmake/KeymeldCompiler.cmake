@@ -1,0 +1,56 @@
+# Language, warnings, hardening, sanitizers, ccache.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/archive")
+# A program finds its libraries beside itself, in the build folder and when installed.
+set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+set(KEYMELD_PLUGIN_DIR "${CMAKE_BINARY_DIR}/lib/keymeld/plugins")
+
+find_program(KEYMELD_CCACHE ccache)
+if(KEYMELD_CCACHE)
+  # pch_defines,time_macros: precompiled headers and ccache work together only with these.
+  set(keymeld_launcher "${CMAKE_COMMAND}" -E env
+      "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
+      "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" "${KEYMELD_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${keymeld_launcher}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${keymeld_launcher}")
+endif()
+
+# What every target of ours compiles with. -O2 in Release: the code waits for libsecp256k1, not for loops of ours.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+set(CMAKE_C_FLAGS_RELEASE "-O2")
+add_library(keymeld_options INTERFACE)
+target_compile_options(keymeld_options INTERFACE
+  -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Werror
+  -fstack-protector-strong -fno-omit-frame-pointer)
+target_compile_definitions(keymeld_options INTERFACE
+  BOOST_ASIO_NO_DEPRECATED BOOST_ALLOW_DEPRECATED_HEADERS BOOST_DLL_USE_STD_FS)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(keymeld_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-psabi> -fpch-preprocess)
+  # GCC 12 reports these wrongly inside standard and Boost headers at -O2.
+  target_compile_options(keymeld_options INTERFACE
+    -Wno-error=maybe-uninitialized -Wno-error=restrict -Wno-error=stringop-overflow
+    -Wno-error=array-bounds -Wno-error=dangling-pointer)
+endif()
+target_include_directories(keymeld_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
+if(KEYMELD_SANITIZE)
+  add_compile_options(-fsanitize=${KEYMELD_SANITIZE} -fno-sanitize-recover=all -g1)
+  add_link_options(-fsanitize=${KEYMELD_SANITIZE})
+  add_compile_definitions(KEYMELD_SANITIZED=1)
+else()
+  add_compile_definitions($<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+  add_link_options(-Wl,-z,relro,-z,now)
+endif()
+if(KEYMELD_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

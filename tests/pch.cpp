@@ -1,0 +1,1 @@
+int main() { return 0; }  // exists only to build the precompiled header of the tests
