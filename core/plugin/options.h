@@ -1,0 +1,39 @@
+// Options of a plugin as the configuration gives them: a flat map of scalars, taken one by one; what is left over is unknown.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace keymeld::plugin {
+
+/// Every getter removes its key, so that `finish()` can refuse the keys nobody asked for.
+/// Errors are `Errc::ConfigInvalid` and name the key and where it stands (file:line).
+class Options {
+  public:
+    struct Value {
+        std::string text;
+        std::string where; ///< "config/sim.yaml:12"
+    };
+
+    Options() = default;
+    explicit Options(std::map<std::string, Value> values, std::string where = {});
+
+    Result<std::string> required_text(std::string_view key);
+    Result<std::string> text(std::string_view key, std::string_view fallback);
+    Result<std::uint64_t> number(std::string_view key, std::uint64_t fallback, std::uint64_t min, std::uint64_t max);
+    Result<std::uint64_t> required_number(std::string_view key, std::uint64_t min, std::uint64_t max);
+    /// Fails if a key was not taken; names it and the keys that were asked for.
+    Status finish() const;
+
+  private:
+    std::map<std::string, Value> m_values;
+    std::vector<std::string> m_asked;
+    std::string m_where;
+};
+
+} // namespace keymeld::plugin

@@ -1,0 +1,198 @@
+// Storage plugin: the appliance's durable memory, typed by domain.
+//
+// Holds ids, public keys, ciphertexts, sealed states, evidence and timing; never a plaintext secret. Writes are batches: all of a batch
+// is applied or nothing, and the callback comes when it is durable. Concurrent batches may share one commit but are applied in the order
+// of submission. Reads see every batch whose callback has been called. Callbacks run on a thread of the plugin and must not block.
+//
+// Records carry a version for compare-and-swap, and unfinished sessions are claimed with a lease, so that a server database with several
+// appliances on it fits behind the same interface.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/result.h"
+#include "core/base/uuid.h"
+#include "core/bitcoin/tweak_config.h"
+#include "core/plugin/options.h"
+#include "core/session/status.h"
+
+namespace keymeld::plugin {
+
+using Hash32 = ByteArray<32>;
+
+/// Why a session failed (rest-v1.md 6.3).
+struct FailureRecord {
+    session::FailureType type = session::FailureType::Internal;
+    std::string message; ///< for humans, public
+};
+
+struct KeygenRecord {
+    KeygenId id;
+    std::uint64_t version = 0;      ///< set by storage: 1 when inserted, one more with each update
+    session::KeygenStatus status = session::KeygenStatus::CollectingParticipants;
+    std::uint64_t created_at = 0;   ///< Unix seconds, as all times here
+    std::uint64_t updated_at = 0;
+    std::uint64_t expires_at = 0;   ///< as created; the REST answer shows 0 in terminal states
+    std::uint64_t event_seq = 0;    ///< rises with every visible change
+    Hash32 request_digest{};        ///< of the decoded create request after defaults, for idempotent replay
+    std::uint32_t coordinator_enclave_id = 0;
+    std::string encrypted_session_secret; ///< hex as the client sent it; echoed on replay
+    bitcoin::TweakConfig tweak;
+    bitcoin::KeyOrder key_order = bitcoin::KeyOrder::UserId;
+    std::uint32_t max_signing_sessions = 0;
+    bool ecies_aad = false;
+    std::optional<ByteArray<33>> aggregate_public_key; ///< tweaked; set when completed, as the next two
+    std::optional<ByteArray<33>> untweaked_public_key;
+    std::optional<Hash32> aggregate_key_tag;
+    std::optional<FailureRecord> failure;
+};
+
+struct ParticipantRecord {
+    UserId user_id;
+    std::uint32_t signer_index = 0;
+    std::uint32_t enclave_id = 0;
+    ByteArray<33> enclave_public_key{}; ///< key of that enclave when the session was created
+    std::uint64_t enclave_key_epoch = 0;
+    // Set by registration:
+    bool registered = false;
+    ByteArray<33> public_key{};
+    session::ApprovalPolicy policy = session::ApprovalPolicy::None;
+    Hash32 registration_tag{};      ///< the enclave's voucher for its peers
+    std::uint32_t registered_rank = 0; ///< 1 for the first that registered
+    Hash32 request_digest{};
+};
+
+struct SigningRecord {
+    SigningId id;
+    KeygenId keygen_id;
+    std::uint64_t version = 0;
+    session::SigningStatus status = session::SigningStatus::CollectingParticipants;
+    std::uint32_t attempt = 0;      ///< last attempt number used
+    std::uint64_t created_at = 0;
+    std::uint64_t updated_at = 0;
+    std::uint64_t expires_at = 0;
+    std::uint64_t event_seq = 0;
+    Hash32 request_digest{};
+    std::string session_header;     ///< evidence: X-Session-HMAC of the create request
+    Hash32 message_hash{};
+    std::optional<std::string> encrypted_message;
+    std::string final_signature;    ///< hex-JSON, encrypted under the session secret; empty until completed
+    std::optional<FailureRecord> failure;
+};
+
+struct ApprovalRecord {
+    SigningId signing_id;
+    UserId user_id;
+    std::string signing_header;     ///< evidence: X-Signing-HMAC of the approval
+    struct Bound {
+        Hash32 message_hash{};
+        std::uint64_t expires_at = 0;
+        ByteArray<64> signature{};
+    };
+    std::optional<Bound> bound;
+};
+
+/// One sealed state update of one enclave for one keygen (SealedUpdate of the protocol). Opaque.
+struct SealedRecord {
+    KeygenId keygen_id;
+    std::uint32_t enclave_id = 0;
+    std::uint64_t version = 0;
+    bool snapshot = false;          ///< replaces every earlier record of (keygen_id, enclave_id)
+    Bytes blob;
+};
+
+// ---- Mutations ------------------------------------------------------------------------------------------------------
+
+/// Inserts; StorageConflict if the id exists in any keygen, signing or retired id.
+struct InsertKeygen { KeygenRecord record; std::vector<ParticipantRecord> participants; };
+/// Writes all mutable fields; StorageConflict unless the stored version is `record.version`.
+struct UpdateKeygen { KeygenRecord record; };
+struct UpdateParticipant { KeygenId keygen_id; ParticipantRecord record; };
+struct InsertSigning { SigningRecord record; };
+struct UpdateSigning { SigningRecord record; };
+/// Inserts or replaces the approval of (signing_id, user_id).
+struct PutApproval { ApprovalRecord record; };
+struct DeleteApproval { SigningId signing_id; UserId user_id; };
+struct PutSealed { SealedRecord record; };
+/// StorageConflict if the key is there already. `key` = hash over purpose, scope and nonce; dropped with `keygen_id`.
+struct UseNonce { Hash32 key{}; KeygenId keygen_id; };
+/// Remembers who used an ECIES blob first, beyond the life of the session. No error if the same is there; StorageConflict if another.
+struct BindBlob { Hash32 binding_id{}; KeygenId keygen_id; UserId user_id; };
+/// Removes the session and all that belongs to it (for a keygen: its signings too) and retires the ids for ever.
+struct DeleteKeygen { KeygenId id; };
+struct DeleteSigning { SigningId id; };
+
+using Mutation = std::variant<InsertKeygen, UpdateKeygen, UpdateParticipant, InsertSigning, UpdateSigning, PutApproval, DeleteApproval, PutSealed, UseNonce,
+                              BindBlob, DeleteKeygen, DeleteSigning>;
+
+// ---- Reads ----------------------------------------------------------------------------------------------------------
+
+/// Several questions in one trip; each is answered by the field of the same name in ReadAnswer.
+struct ReadBatch {
+    std::optional<KeygenId> keygen;
+    std::optional<SigningId> signing;           ///< also answers the keygen of the session it finds
+    std::vector<Hash32> nonces;
+    std::optional<Hash32> binding;
+    std::optional<Uuid> used_id;                ///< known as a keygen, a signing or a retired id?
+    std::optional<std::pair<KeygenId, std::uint32_t>> sealed; ///< (keygen, enclave id)
+};
+struct KeygenBundle { KeygenRecord record; std::vector<ParticipantRecord> participants; }; ///< by signer_index
+struct SigningBundle { SigningRecord record; std::vector<ApprovalRecord> approvals; };
+struct ReadAnswer {
+    std::optional<KeygenBundle> keygen;
+    std::optional<SigningBundle> signing;
+    std::vector<bool> nonces_used;              ///< one per question
+    std::optional<std::pair<KeygenId, UserId>> binding;
+    bool used_id = false;
+    std::vector<SealedRecord> sealed;           ///< newest snapshot, then its deltas, by version
+};
+
+struct Unfinished {
+    std::vector<KeygenBundle> keygens;
+    std::vector<SigningBundle> signings;
+};
+
+/// What retention may delete: ids of sessions that ended before a time.
+enum class EndedKind { CompletedKeygens, FailedKeygens, FinishedSignings };
+
+struct StorageStats {
+    std::uint64_t total_sessions = 0;           ///< keygens and signings on record
+    std::uint64_t active_sessions = 0;          ///< of them, unfinished
+    std::uint64_t total_participants = 0;
+    std::optional<std::uint64_t> database_size_bytes;
+};
+
+// ---- The interface --------------------------------------------------------------------------------------------------
+
+class Storage {
+  public:
+    template <class T> using Callback = std::function<void(Result<T>)>;
+
+    virtual ~Storage() = default; ///< waits for batches under way
+
+    /// Applies all of `batch` or nothing; `done` is called when it is durable. Errors: StorageConflict (detail names the record),
+    /// StorageFailed. [any-thread]
+    virtual void write(std::vector<Mutation> batch, Callback<void> done) = 0;
+    virtual void read(ReadBatch questions, Callback<ReadAnswer> done) = 0;
+    /// Claims every unfinished session that nobody else holds a lease on (or whose lease has ended) and returns them.
+    virtual void claim_unfinished(Uuid owner, std::uint64_t lease_until_unix, Callback<Unfinished> done) = 0;
+    /// Up to `limit` ids, oldest first, of `kind` that ended (updated_at) before `before_unix`.
+    virtual void ended_before(EndedKind kind, std::uint64_t before_unix, std::uint32_t limit, Callback<std::vector<Uuid>> done) = 0;
+    virtual void stats(Callback<StorageStats> done) = 0;
+};
+
+class StoragePlugin {
+  public:
+    virtual ~StoragePlugin() = default;
+    /// Opens, and creates or migrates the schema. ConfigInvalid, StorageFailed, StorageCorrupt. May block. [startup]
+    virtual Result<std::unique_ptr<Storage>> open(Options options) = 0;
+};
+
+} // namespace keymeld::plugin
