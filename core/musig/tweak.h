@@ -1,16 +1,21 @@
-// One tweak of an aggregate key (BIP-327, ApplyTweak).
+// A tweak as BIP-327 applies it to an aggregate key.
 #pragma once
+
+#include <cstdint>
 
 #include "core/base/bytes.h"
 
 namespace keymeld::musig {
 
-enum class TweakMode { Plain, XOnly };
+enum class TweakMode : std::uint8_t {
+    Plain, ///< Q + t*G
+    XOnly, ///< lift_even(Q) + t*G
+};
 
-/// `bytes32` is the tweak scalar, big-endian, public. Must be below the group order (checked where it is applied).
 struct Tweak {
-    ByteArray<32> bytes32{};
+    ByteArray<32> bytes32{}; ///< scalar, big endian
     TweakMode mode = TweakMode::Plain;
+
     bool operator==(const Tweak&) const = default;
 };
 

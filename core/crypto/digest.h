@@ -1,0 +1,42 @@
+// SHA-256 and SHA-384 (FIPS 180-4).
+#pragma once
+
+#include <initializer_list>
+
+#include "core/base/bytes.h"
+
+struct evp_md_ctx_st;
+
+namespace keymeld::crypto {
+
+using Hash256 = ByteArray<32>;
+using Hash384 = ByteArray<48>;
+
+/// One-shot hash of the concatenation of the parts. [any-thread]
+Hash256 sha256(ByteView data);
+Hash256 sha256(std::initializer_list<ByteView> parts);
+Hash384 sha384(ByteView data);
+Hash384 sha384(std::initializer_list<ByteView> parts);
+
+/// Incremental hash of N bytes (32: SHA-256, 48: SHA-384). finish() gives the digest and makes it ready for a new message.
+template <std::size_t N> class Digest {
+  public:
+    Digest();
+    Digest(Digest&& other) noexcept;
+    Digest& operator=(Digest&& other) noexcept;
+    Digest(const Digest&) = delete;
+    Digest& operator=(const Digest&) = delete;
+    ~Digest();
+
+    Digest& update(ByteView data);
+    ByteArray<N> finish();
+
+  private:
+    evp_md_ctx_st* m_context;
+};
+extern template class Digest<32>;
+extern template class Digest<48>;
+using Sha256 = Digest<32>;
+using Sha384 = Digest<48>;
+
+} // namespace keymeld::crypto
