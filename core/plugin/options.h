@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
@@ -21,19 +22,28 @@ class Options {
     };
 
     Options() = default;
-    explicit Options(std::map<std::string, Value> values, std::string where = {});
+    /// `where` names the mapping itself; relative paths stand against `base`, the folder of the configuration file.
+    explicit Options(std::map<std::string, Value> values, std::string where = {}, std::filesystem::path base = {});
 
     Result<std::string> required_text(std::string_view key);
     Result<std::string> text(std::string_view key, std::string_view fallback);
+    /// Not empty; made absolute.
+    Result<std::filesystem::path> required_path(std::string_view key);
+    /// "true" or "false".
+    Result<bool> flag(std::string_view key, bool fallback);
     Result<std::uint64_t> number(std::string_view key, std::uint64_t fallback, std::uint64_t min, std::uint64_t max);
     Result<std::uint64_t> required_number(std::string_view key, std::uint64_t min, std::uint64_t max);
     /// Fails if a key was not taken; names it and the keys that were asked for.
     Status finish() const;
+    /// "config/sim.yaml:12": where the mapping stands, for messages of the plugin's own.
+    const std::string& where() const { return m_where; }
 
   private:
+    const Value* take(std::string_view key);
     std::map<std::string, Value> m_values;
     std::vector<std::string> m_asked;
     std::string m_where;
+    std::filesystem::path m_base;
 };
 
 } // namespace keymeld::plugin
