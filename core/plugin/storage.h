@@ -19,6 +19,7 @@
 #include "core/base/bytes.h"
 #include "core/base/result.h"
 #include "core/base/uuid.h"
+#include "core/bitcoin/key_order.h"
 #include "core/bitcoin/tweak_config.h"
 #include "core/plugin/options.h"
 #include "core/session/status.h"
@@ -109,20 +110,29 @@ struct SealedRecord {
 };
 
 // ---- Mutations ------------------------------------------------------------------------------------------------------
+// A mutation that names a session which is not there is a StorageConflict, except for the three Delete mutations: what is gone is gone.
 
 /// Inserts; StorageConflict if the id exists in any keygen, signing or retired id.
 struct InsertKeygen { KeygenRecord record; std::vector<ParticipantRecord> participants; };
-/// Writes all mutable fields; StorageConflict unless the stored version is `record.version`.
+/// Writes status, updated_at, event_seq, the three key fields and failure; all else is fixed at creation. StorageConflict unless the
+/// stored version is `record.version`; afterwards it is one more.
 struct UpdateKeygen { KeygenRecord record; };
+/// Writes the fields that registration sets. StorageConflict unless signer_index and user_id belong together in that keygen.
 struct UpdateParticipant { KeygenId keygen_id; ParticipantRecord record; };
+/// As InsertKeygen; StorageConflict also if the keygen is not there.
 struct InsertSigning { SigningRecord record; };
+/// Writes status, attempt, updated_at, event_seq, final_signature and failure; version as UpdateKeygen.
 struct UpdateSigning { SigningRecord record; };
 /// Inserts or replaces the approval of (signing_id, user_id).
 struct PutApproval { ApprovalRecord record; };
 struct DeleteApproval { SigningId signing_id; UserId user_id; };
+/// StorageConflict if this version is there already. Updates of one (keygen, enclave) may come out of order: one that is older than the
+/// newest snapshot is covered by it and left out.
 struct PutSealed { SealedRecord record; };
-/// StorageConflict if the key is there already. `key` = hash over purpose, scope and nonce; dropped with `keygen_id`.
-struct UseNonce { Hash32 key{}; KeygenId keygen_id; };
+/// StorageConflict if the key is there already, under whatever keygen. `key` = hash over purpose, scope and nonce. `signer` is set for
+/// nonces of X-Signing-HMAC, whose scope is (user id, registered public key) across sessions: such a nonce outlives the keygen as long as
+/// another one has the same user registered with the same public key (rest-v1.md 3.1). Any other nonce is dropped with `keygen_id`.
+struct UseNonce { Hash32 key{}; KeygenId keygen_id; std::optional<UserId> signer = std::nullopt; };
 /// Remembers who used an ECIES blob first, beyond the life of the session. No error if the same is there; StorageConflict if another.
 struct BindBlob { Hash32 binding_id{}; KeygenId keygen_id; UserId user_id; };
 /// Removes the session and all that belongs to it (for a keygen: its signings too) and retires the ids for ever.
@@ -159,7 +169,7 @@ struct Unfinished {
     std::vector<SigningBundle> signings;
 };
 
-/// What retention may delete: ids of sessions that ended before a time.
+/// What retention may delete: ids of sessions that ended before a time. FinishedSignings: completed and failed ones.
 enum class EndedKind { CompletedKeygens, FailedKeygens, FinishedSignings };
 
 struct StorageStats {
@@ -175,16 +185,21 @@ class Storage {
   public:
     template <class T> using Callback = std::function<void(Result<T>)>;
 
-    virtual ~Storage() = default; ///< waits for batches under way
+    /// Finishes everything that was submitted, callbacks included. Must not run inside a callback.
+    virtual ~Storage() = default;
 
-    /// Applies all of `batch` or nothing; `done` is called when it is durable. Errors: StorageConflict (detail names the record),
-    /// StorageFailed. [any-thread]
+    /// Applies all of `batch` or nothing; `done` is called when it is durable. StorageConflict: a check failed, `detail` names the record.
+    /// InvalidArgument: a time or counter above 2^63-1. StorageFailed: disk full, I/O error, locked by another program; it is not
+    /// visible, but if the machine stops now it may be found applied, as after any lost commit. [any-thread]
     virtual void write(std::vector<Mutation> batch, Callback<void> done) = 0;
+    /// Answers all questions from one state of the database. [any-thread]
     virtual void read(ReadBatch questions, Callback<ReadAnswer> done) = 0;
-    /// Claims every unfinished session that nobody else holds a lease on (or whose lease has ended) and returns them.
+    /// Claims for `owner` every unfinished session that nobody else holds a lease on (or whose lease has ended) and returns them, also
+    /// those it held already. Sessions inserted afterwards through this object belong to `owner` too. [any-thread]
     virtual void claim_unfinished(Uuid owner, std::uint64_t lease_until_unix, Callback<Unfinished> done) = 0;
-    /// Up to `limit` ids, oldest first, of `kind` that ended (updated_at) before `before_unix`.
+    /// Up to `limit` ids, oldest first, of `kind` that ended (updated_at) before `before_unix`. [any-thread]
     virtual void ended_before(EndedKind kind, std::uint64_t before_unix, std::uint32_t limit, Callback<std::vector<Uuid>> done) = 0;
+    /// Cheap enough to ask every few seconds. [any-thread]
     virtual void stats(Callback<StorageStats> done) = 0;
 };
 
