@@ -42,7 +42,7 @@ find_debian_archive() {
     *) archive_keyring=/usr/share/keyrings/debian-archive-keyring.gpg ;;
     esac
     [ -n "$archive_uri" ] ||
-        die "no Debian archive among this machine's apt sources: set KEYMELD_DEBIAN_ARCHIVE to the URI of a Debian mirror, or $1"
+        die "no Debian archive among this machine's apt sources, or no network to read its lists: set KEYMELD_DEBIAN_ARCHIVE to the URI of a Debian mirror, or $1"
     [ -r "$archive_keyring" ] ||
         die "no keyring to check the Debian archive with: install the package debian-archive-keyring"
 }

@@ -27,7 +27,7 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        die "'${1##*/}' needs root and there is no sudo here: run this script as root"
+        die "installing packages needs root, and there is no sudo here: run this script as root"
     fi
 }
 
