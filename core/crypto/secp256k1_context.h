@@ -11,11 +11,12 @@ struct secp256k1_context_struct;
 namespace keymeld::crypto {
 
 /// One context per thread in locked memory, blinded with fresh randomness when the thread first needs it. Valid for the life
-/// of the thread. Its illegal-argument and error callbacks never abort: they make misuse_reported() true.
+/// of the thread. Its illegal-argument and error callbacks never abort: they make misuse_reported() true. Asking for the context
+/// begins a new call: it clears the mark.
 const secp256k1_context_struct* secp_context();
 
-/// Whether libsecp256k1 refused an argument as illegal on this thread since the last call; clears the mark. A caller that sees
-/// true gives `Errc::Internal`, for state is checked before the library is called.
+/// Whether libsecp256k1 refused an argument of this thread's last call as illegal (the call then returned 0); clears the mark. A caller
+/// that sees true gives `Errc::Internal`, for state is checked before the library is called.
 bool misuse_reported();
 
 /// The library's opaque structures are fixed-size byte arrays that may be copied; our headers hold them as such.
