@@ -2,11 +2,12 @@
 #pragma once
 
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/base/error.h"
+#include "core/base/result.h"
 
 namespace keymeld::attestation {
 

@@ -12,6 +12,7 @@
 #include "core/attestation/pcr.h"
 #include "core/base/bytes.h"
 #include "core/base/result.h"
+#include "core/crypto/cose.h"
 
 namespace keymeld::attestation {
 
@@ -39,13 +40,18 @@ struct AttestationDocument {
     /// its form that failed. [any-thread]
     static Result<AttestationDocument> parse_unverified(ByteView cose_sign1);
 
-    /// Reads the payload map alone: exactly the nine keys of the module, digest "SHA384", the sizes
-    /// above, 1 to 32 registers of 48 bytes. The map may have indefinite length.
-    /// `Errc::AttestationRefused`. [any-thread]
+    /// Reads the payload map alone: the module's nine fields of their types, digest "SHA384", the
+    /// sizes above, 1 to 32 registers of 48 bytes. public_key, user_data and nonce may be null or
+    /// missing. The map may have indefinite length. Fields that are not known are ignored: the
+    /// module signs them and later modules may add some. `Errc::AttestationRefused`. [any-thread]
     static Result<AttestationDocument> parse_payload(ByteView payload);
 
     /// The payload map as the module writes it (the software NSM signs this).
     Bytes encode_payload() const;
 };
+
+/// Splits the document into its COSE parts, as views into it. `Errc::AttestationRefused` with check
+/// encoding or cose_structure. [any-thread]
+Result<cose::Sign1> parse_envelope(ByteView cose_sign1);
 
 } // namespace keymeld::attestation

@@ -12,10 +12,9 @@
 
 #include "core/base/bytes.h"
 #include "core/base/result.h"
+#include "core/crypto/digest.h"
 
 namespace keymeld::attestation {
-
-using Sha384Digest = ByteArray<48>;
 
 /// The content of one register.
 using PcrValue = ByteArray<48>;
@@ -48,11 +47,8 @@ using PcrSet = std::map<PcrIndex, PcrValue>;
 /// True if all 48 bytes are zero (an enclave in debug mode reports PCR0 so).
 bool is_zero(const PcrValue& value);
 
-/// SHA-384 of public bytes. [any-thread]
-Sha384Digest sha384(ByteView data);
-
 /// SHA-384 of a file's content, read in pieces. `Errc::Io`. [any-thread]
-Result<Sha384Digest> sha384_file(const std::filesystem::path& path);
+Result<crypto::Hash384> sha384_file(const std::filesystem::path& path);
 
 /// The register after one extension: SHA-384(before || data). [any-thread]
 PcrValue extend_pcr(const PcrValue& before, ByteView data);

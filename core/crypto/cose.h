@@ -9,6 +9,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/result.h"
+#include "core/crypto/cbor.h"
 
 namespace keymeld::cose {
 
@@ -21,6 +22,9 @@ using Es384PublicKey = ByteArray<97>;
 inline constexpr ByteArray<4> kProtectedEs384 = {0xa1, 0x01, 0x38, 0x22};
 /// Largest COSE_Sign1 that is read, bytes.
 inline constexpr std::size_t kMaxSign1 = 16 * 1024;
+/// What its CBOR may hold: the payload is a byte string, so its content does not count here.
+inline constexpr cbor::Limits kSign1Limits = {
+    .max_size = kMaxSign1, .max_depth = 3, .max_items = 16};
 
 /// The parts of a COSE_Sign1, as views into the parsed bytes. Parsed is not verified.
 struct Sign1 {

@@ -19,10 +19,11 @@ namespace keymeld::nsm {
 
 /// A leaf with its key and chain, as one software NSM uses it until `not_after`.
 struct SimLeaf {
-    Bytes certificate;           ///< DER
-    std::vector<Bytes> cabundle; ///< DER: root, instance
-    cose::Es384Sign sign;        ///< holds the private key
-    std::uint64_t not_after = 0; ///< seconds since the Unix epoch
+    Bytes certificate;            ///< DER
+    std::vector<Bytes> cabundle;  ///< DER: root, instance
+    cose::Es384Sign sign;         ///< holds the private key
+    std::uint64_t not_before = 0; ///< seconds since the Unix epoch
+    std::uint64_t not_after = 0;
 };
 
 /// Thread rule: immutable after load; any thread.
