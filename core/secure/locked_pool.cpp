@@ -20,6 +20,8 @@
 namespace keymeld::secure {
 namespace {
 
+using locked_pool::Usage;
+
 [[maybe_unused]] std::string exhausted_text(std::size_t wanted, std::size_t locked) {
     rlimit limit{};
     getrlimit(RLIMIT_MEMLOCK, &limit);
