@@ -3,6 +3,7 @@
 // The loader reads the symbol without running plugin code, checks every field, and only then calls the factory.
 // Plugins are C++ and share the process's heap and types, so they must be built with the same compiler, standard library and
 // interface headers as the program: `build_fingerprint` says so and is compared for equality. Libraries are never unloaded.
+// Plugins write the macro KEYMELD_PLUGIN of core/plugin/export.h.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,8 @@ enum class PluginKind : std::uint32_t { Storage = 1, Transport = 2, Tweak = 3 };
 
 inline constexpr std::uint64_t kPluginMagic = 0x31476e6c64794b4dull; // "MKydlnG1", little endian
 inline constexpr std::uint32_t kInterfaceVersion = 1;
+/// The exported alias: a pointer to the descriptor, in section `boostdll`.
+inline constexpr char kPluginAlias[] = "keymeld_plugin";
 
 /// Plain data with a fixed layout: fields are only ever appended. Strings are literals of the plugin.
 struct PluginDescriptor {
@@ -28,7 +31,3 @@ struct PluginDescriptor {
 };
 
 } // namespace keymeld::plugin
-
-/// In one .cpp of a plugin, at namespace scope:
-/// KEYMELD_PLUGIN(Storage, "storage-sqlite", "1.0.0", [] { return new SqliteStorage; })
-/// needs core/plugin/export.h.

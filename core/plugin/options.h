@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,7 +40,8 @@ class Options {
     const std::string& where() const { return m_where; }
 
   private:
-    const Value* take(std::string_view key);
+    std::optional<Value> take(std::string_view key);
+    Result<Value> take_required(std::string_view key);
     std::map<std::string, Value> m_values;
     std::vector<std::string> m_asked;
     std::string m_where;
