@@ -40,7 +40,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these wrongly inside standard and Boost headers at -O2.
   target_compile_options(keymeld_options INTERFACE
     -Wno-error=maybe-uninitialized -Wno-error=restrict -Wno-error=stringop-overflow
-    -Wno-error=array-bounds -Wno-error=dangling-pointer)
+    -Wno-error=array-bounds -Wno-error=dangling-pointer
+    -Wno-mismatched-new-delete) # Asio's coroutine frames
 endif()
 target_include_directories(keymeld_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 if(KEYMELD_SANITIZE)

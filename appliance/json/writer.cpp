@@ -1,0 +1,156 @@
+#include "appliance/json/writer.h"
+
+#include <charconv>
+
+#include "core/base/hex.h"
+
+namespace keymeld::json {
+namespace {
+
+constexpr char kDigits[] = "0123456789abcdef";
+
+/// Length of the well-formed UTF-8 sequence at the start of `text` (Unicode table 3-7), 0 if there is none.
+std::size_t sequence_length(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const auto continues = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
+        return i < text.size() && byte(i) >= low && byte(i) <= high;
+    };
+    const unsigned lead = byte(0);
+    if (lead < 0x80)
+        return 1;
+    if (lead >= 0xc2 && lead <= 0xdf)
+        return continues(1) ? 2 : 0;
+    if (lead >= 0xe0 && lead <= 0xef) {
+        const unsigned low = lead == 0xe0 ? 0xa0 : 0x80;
+        const unsigned high = lead == 0xed ? 0x9f : 0xbf;
+        return continues(1, low, high) && continues(2) ? 3 : 0;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        const unsigned low = lead == 0xf0 ? 0x90 : 0x80;
+        const unsigned high = lead == 0xf4 ? 0x8f : 0xbf;
+        return continues(1, low, high) && continues(2) && continues(3) ? 4 : 0;
+    }
+    return 0;
+}
+
+void append_escaped(std::string& out, char c) {
+    switch (c) {
+    case '"': out += "\\\""; return;
+    case '\\': out += "\\\\"; return;
+    case '\n': out += "\\n"; return;
+    case '\r': out += "\\r"; return;
+    case '\t': out += "\\t"; return;
+    default: {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20)
+            out.append("\\u00").append(1, kDigits[byte >> 4]).append(1, kDigits[byte & 15]);
+        else
+            out += c;
+    }
+    }
+}
+
+} // namespace
+
+void Writer::separate() {
+    if (m_need_comma)
+        m_out += ',';
+    m_need_comma = true;
+}
+
+Writer& Writer::begin_object() {
+    separate();
+    m_out += '{';
+    m_need_comma = false;
+    return *this;
+}
+
+Writer& Writer::end_object() {
+    m_out += '}';
+    m_need_comma = true;
+    return *this;
+}
+
+Writer& Writer::begin_array() {
+    separate();
+    m_out += '[';
+    m_need_comma = false;
+    return *this;
+}
+
+Writer& Writer::end_array() {
+    m_out += ']';
+    m_need_comma = true;
+    return *this;
+}
+
+Writer& Writer::key(std::string_view name) {
+    text(name);
+    m_out += ':';
+    m_need_comma = false;
+    return *this;
+}
+
+Writer& Writer::text(std::string_view value) {
+    separate();
+    m_out += '"';
+    while (!value.empty()) {
+        const std::size_t length = sequence_length(value);
+        if (length == 1)
+            append_escaped(m_out, value.front());
+        else if (length == 0)
+            m_out += "\xef\xbf\xbd";
+        else
+            m_out += value.substr(0, length);
+        value.remove_prefix(length == 0 ? 1 : length);
+    }
+    m_out += '"';
+    return *this;
+}
+
+Writer& Writer::boolean(bool value) {
+    separate();
+    m_out += value ? "true" : "false";
+    return *this;
+}
+
+Writer& Writer::null() {
+    separate();
+    m_out += "null";
+    return *this;
+}
+
+Writer& Writer::write_number(std::uint64_t value) {
+    separate();
+    char digits[20];
+    const auto end = std::to_chars(std::begin(digits), std::end(digits), value).ptr;
+    m_out.append(digits, end);
+    return *this;
+}
+
+Writer& Writer::number(std::int64_t value) {
+    separate();
+    m_out += std::to_string(value);
+    return *this;
+}
+
+Writer& Writer::hex(ByteView bytes) {
+    separate();
+    m_out.append("\"").append(hex_encode(bytes)).append("\"");
+    return *this;
+}
+
+Writer& Writer::byte_array(ByteView bytes) {
+    begin_array();
+    for (const std::uint8_t byte : bytes)
+        write_number(byte);
+    return end_array();
+}
+
+Writer& Writer::raw(std::string_view json) {
+    separate();
+    m_out += json;
+    return *this;
+}
+
+} // namespace keymeld::json
