@@ -96,7 +96,7 @@ class EnclaveLink {
     /// already, else the stream is closed), Cancelled (stop). Ends at the latest at the deadline; not cancellable before.
     boost::asio::awaitable<Result<wire::Response>> call(wire::Request request, SteadyTime deadline);
     /// The same with a callback, never called from inside send().
-    void send(const wire::Request& request, SteadyTime deadline, Done done);
+    void send(wire::Request request, SteadyTime deadline, Done done);
 
     /// Gives up the stream, as after a batch that storage refused: everything in flight gets Disconnected, then reconnects.
     void reset(Error reason);

@@ -25,7 +25,7 @@ class FrameReader {
   public:
     explicit FrameReader(std::size_t max_frame = kDefaultMaxFrame);
 
-    /// Space for at least one byte, usually kReadChunk; the whole rest of a frame whose length is known.
+    /// Space for at least one byte, at first kReadChunk; grows with what has arrived of a larger frame.
     /// Invalidates every payload given out before.
     MutableByteView prepare();
     /// The first `size` bytes of the last prepare() were filled.
