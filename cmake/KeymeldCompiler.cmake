@@ -40,7 +40,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC reports these wrongly inside standard and Boost.Asio headers at -O2 (GCC bugs 105651, 105329, 103295 and kin); clang checks the same code.
   target_compile_options(keymeld_options INTERFACE
     -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-dangling-pointer
-    -Wno-mismatched-new-delete)
+    -Wno-mismatched-new-delete -Wno-stringop-overread)
 endif()
 target_include_directories(keymeld_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 if(KEYMELD_SANITIZE)
