@@ -1,15 +1,16 @@
-// For the one source file of a plugin that exports it. Includes the interface of every kind, so include it only there.
+// For the one source file of a plugin that exports it, beside the interface header of its kind.
 #pragma once
 
 #include <boost/dll/alias.hpp>
 
 #include "core/plugin/build_fingerprint.h"
 #include "core/plugin/descriptor.h"
-#include "core/plugin/storage.h"
-#include "core/plugin/transport.h"
-#include "core/plugin/tweak.h"
 
 namespace keymeld::plugin {
+
+class StoragePlugin;
+class TransportPlugin;
+class TweakPlugin;
 
 /// The base class that a factory of this kind must return; the loader casts back to exactly this type.
 template <PluginKind kind> struct BaseOf;

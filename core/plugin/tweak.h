@@ -15,7 +15,8 @@ class TweakPlugin {
   public:
     virtual ~TweakPlugin() = default;
     /// Tweaks in the order of application. `aggregate33` is public, compressed. `Errc::InvalidScalar` for a tweak that is not
-    /// below the group order, `Errc::Unsupported` for a type this plugin does not know. [any-thread]
+    /// below the group order, `Errc::InvalidArgument` for a key that is not compressed or a value with a type that takes none,
+    /// `Errc::Unsupported` for a type this plugin does not know. [any-thread]
     virtual Result<std::vector<musig::Tweak>> tweaks(const ByteArray<33>& aggregate33,
                                                      const bitcoin::TweakConfig& config) const = 0;
 };
