@@ -3,6 +3,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <utility>
+
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 
@@ -14,9 +17,9 @@ using boost::system::error_code;
 ConnectAttempt::ConnectAttempt(asio::any_io_executor executor, SteadyTime deadline, Handler done)
     : m_socket(executor), m_timer(executor), m_deadline(deadline), m_done(std::move(done)) {}
 
-void ConnectAttempt::start(Endpoint endpoint) {
+void ConnectAttempt::start(std::vector<Endpoint> endpoints) {
     begin_deadline();
-    connect_to(endpoint);
+    connect_to(std::move(endpoints));
 }
 
 void ConnectAttempt::begin_deadline() {
@@ -27,18 +30,29 @@ void ConnectAttempt::begin_deadline() {
     });
 }
 
-void ConnectAttempt::connect_to(const Endpoint& endpoint) {
+void ConnectAttempt::connect_to(std::vector<Endpoint> endpoints) {
+    m_endpoints = std::move(endpoints);
+    std::reverse(m_endpoints.begin(), m_endpoints.end());
+    connect_next(fail(Errc::Disconnected, "no address to connect to"));
+}
+
+void ConnectAttempt::connect_next(Status last) {
+    if (m_endpoints.empty())
+        return finish(std::move(last));
+    const Endpoint endpoint = m_endpoints.back();
+    m_endpoints.pop_back();
     error_code error;
+    m_socket.close(error);
     m_socket.open(endpoint.protocol(), error);
     if (error)
-        return finish(fail(Errc::Disconnected, "no socket of this family: " + error.message()));
+        return connect_next(fail(Errc::Disconnected, "no socket of this family: " + error.message()));
     m_socket.non_blocking(true, error);
-    m_socket.async_connect(endpoint, [self = shared_from_this()](error_code failed) {
+    m_socket.async_connect(endpoint, [self = shared_from_this(), endpoint](error_code failed) {
         if (self->finished())
             return;
         if (failed)
-            return self->finish(fail(Errc::Disconnected, "cannot connect: " + failed.message()));
-        const int family = self->m_socket.local_endpoint(failed).protocol().family();
+            return self->connect_next(fail(Errc::Disconnected, "cannot connect: " + failed.message()));
+        const int family = endpoint.protocol().family();
         if (family == AF_INET || family == AF_INET6)
             self->m_socket.set_option(asio::ip::tcp::no_delay(true), failed);
         self->connected();

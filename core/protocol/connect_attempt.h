@@ -26,23 +26,29 @@ class ConnectAttempt : public std::enable_shared_from_this<ConnectAttempt> {
     ConnectAttempt(const ConnectAttempt&) = delete;
     ConnectAttempt& operator=(const ConnectAttempt&) = delete;
 
-    void start(Endpoint endpoint);
+    /// Tries the endpoints one after another. Once only.
+    void start(std::vector<Endpoint> endpoints);
     void cancel();
 
   protected:
     /// Called with the connected, non-blocking socket; a handshake goes here and ends in finish().
     virtual void connected() { finish({}); }
+    /// Success hands the socket over. Only the first call counts.
     void finish(Status status);
     bool finished() const { return !m_done; }
+    /// What start() consists of, for an attempt that must find its endpoints first.
     void begin_deadline();
-    void connect_to(const Endpoint& endpoint);
+    void connect_to(std::vector<Endpoint> endpoints);
 
     Socket m_socket;
 
   private:
+    void connect_next(Status last);
+
     boost::asio::steady_timer m_timer;
     SteadyTime m_deadline;
     Handler m_done;
+    std::vector<Endpoint> m_endpoints; ///< not tried yet, last one first
 };
 
 /// The attempts of one transport that may be under way; destroying it cancels them.
