@@ -33,9 +33,10 @@ ALLOWED["plugins/transport-vsock"] = CORE["core/config"]
 # The signer: base ... session and the tweak rules; no loader, configuration, engine, YAML, SQLite or Beast.
 ALLOWED["enclave"] = [*CORE["core/session"], "core/session", "plugins/tweak-taproot/tweak_rules.h"]
 # The client library is loaded into strangers' processes by pkcs11: nothing of the appliance's inside.
-ALLOWED["appliance/client"] = [*UP_TO_MUSIG]
+ALLOWED["appliance/json"] = ["core/base"]
+ALLOWED["appliance/client"] = [*UP_TO_MUSIG, "appliance/json", "plugins/tweak-taproot/tweak_rules.h"]
 ALLOWED["pkcs11"] = ["core/base", "appliance/client"]
-ALLOWED["appliance"] = [*CORE["core/engine"], "core/engine", "appliance/client"]
+ALLOWED["appliance"] = [*CORE["core/engine"], "core/engine", "appliance/client", "appliance/json"]
 
 # A third-party header may be included from these places only.
 THIRD_PARTY = [
