@@ -1,0 +1,67 @@
+// The thread that owns the writing connection: group commit.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "plugins/storage-sqlite/mutator.h"
+#include "plugins/storage-sqlite/reader.h"
+
+namespace keymeld::storage_sqlite {
+
+class WriteThread {
+  public:
+    template <class T> using Callback = plugin::Storage::Callback<T>;
+
+    static Result<std::unique_ptr<WriteThread>> start(Connection connection);
+    /// Runs what was submitted before it returns.
+    ~WriteThread();
+
+    /// [any-thread]
+    void write(std::vector<plugin::Mutation> batch, Callback<void> done);
+    void claim(const Lease& lease, Callback<plugin::Unfinished> done);
+    /// Sessions and participants on record, as of the last commit.
+    Totals totals() const;
+
+  private:
+    /// Most batches in one commit: bounds how long the first one waits for the last.
+    static constexpr std::size_t kMaxGroup = 1000;
+
+    struct Job {
+        std::vector<plugin::Mutation> batch;
+        Callback<void> done;
+        std::optional<Lease> claim; ///< set: claims, and answers by `claimed`
+        Callback<plugin::Unfinished> claimed;
+        Status outcome{};
+        plugin::Unfinished unfinished{};
+    };
+
+    explicit WriteThread(Connection connection) : m_connection(std::move(connection)) {}
+    void submit(Job job);
+    void loop();
+    void run(std::vector<Job>& group);
+    Status run_transaction(std::vector<Job>& group, Totals& changes);
+    Status run_one(Job& job, Totals& changes);
+    Status apply(Job& job);
+    void note_flush_failure(const Error& error);
+
+    Connection m_connection;
+    std::unique_ptr<Mutator> m_mutator;
+    std::unique_ptr<Reader> m_reader;
+    Statement m_begin, m_commit, m_rollback, m_savepoint, m_release, m_undo;
+    std::optional<Lease> m_lease;
+    bool m_disk_unsure = false;
+
+    mutable std::mutex m_mutex;
+    std::condition_variable m_wake;
+    std::vector<Job> m_queue; // guarded by m_mutex
+    Totals m_totals;          // guarded by m_mutex
+    bool m_stopping = false;  // guarded by m_mutex
+    std::thread m_thread;
+};
+
+} // namespace keymeld::storage_sqlite
