@@ -152,7 +152,6 @@ struct CertificateChain::Impl {
     std::vector<Certificate> chain; ///< root first, leaf last
 
     bool is_leaf(std::size_t i) const { return i + 1 == chain.size(); }
-    const Certificate& issuer(std::size_t i) const { return chain[i == 0 ? 0 : i - 1]; }
 };
 
 CertificateChain::CertificateChain(std::unique_ptr<Impl> impl) : m_impl(std::move(impl)) {}
@@ -186,14 +185,15 @@ Status CertificateChain::check_root(const Bytes& der) {
 
 Status CertificateChain::names() const {
     for (std::size_t i = 0; i < m_impl->chain.size(); ++i)
-        KEYMELD_CHECK(check_name_link(m_impl->issuer(i), m_impl->chain[i]));
+        KEYMELD_CHECK(check_name_link(m_impl->chain[i == 0 ? 0 : i - 1], m_impl->chain[i]));
     return {};
 }
 
 Status CertificateChain::signatures() const {
     const ErrorQueueGuard guard;
-    for (std::size_t i = 0; i < m_impl->chain.size(); ++i)
-        KEYMELD_CHECK(check_signature(m_impl->issuer(i), m_impl->chain[i]));
+    // The root's own signature says nothing: a root is trusted because it is the pinned one.
+    for (std::size_t i = 1; i < m_impl->chain.size(); ++i)
+        KEYMELD_CHECK(check_signature(m_impl->chain[i - 1], m_impl->chain[i]));
     return {};
 }
 

@@ -27,7 +27,7 @@ enum class AttestationCheck {
     TrustAnchor,      ///< first cabundle entry is the pinned root
     ChainForm,  ///< each certificate is X.509 v3 DER with P-384 key, no unknown critical extension
     ChainNames, ///< each issuer name is the next subject name
-    ChainSignatures,  ///< each is signed by the next, ECDSA with SHA-384; the root by itself
+    ChainSignatures,  ///< each is signed by the next, ECDSA with SHA-384
     ChainValidity,    ///< none expired, none not yet valid
     ChainConstraints, ///< CA flag critical and path length on CAs, leaf is no CA
     ChainKeyUsage,    ///< keyCertSign on CAs, digitalSignature on the leaf

@@ -86,8 +86,8 @@ class AttestationVerifier {
     AttestationVerifier(TrustAnchor anchor, PcrPolicy policy);
 
     /// The verified content, or `Errc::AttestationRefused` for the first check that failed
-    /// (failed_check() gives it). `document` is the raw COSE_Sign1. Takes about five P-384
-    /// verifications. [any-thread]
+    /// (failed_check() gives it). `document` is the raw COSE_Sign1. Takes one
+    /// P-384 verification for each certificate. [any-thread]
     Result<VerifiedAttestation> verify(ByteView document, const Expectations& expected) const;
 
     /// The same evaluation, told check by check. It accepts exactly what verify() accepts.
