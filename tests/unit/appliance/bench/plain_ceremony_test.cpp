@@ -1,0 +1,24 @@
+#include "appliance/bench/plain_ceremony.h"
+
+#include <gtest/gtest.h>
+
+namespace keymeld::bench {
+namespace {
+
+TEST(PlainCeremony, MeasuresCachedBelowUncached) {
+    // Ten signers: aggregation is 40 % of the uncached ceremony, far above the noise of the least of five measurements.
+    const auto cost = measure_plain_ceremony(10, 20, 5);
+    ASSERT_TRUE(cost);
+    EXPECT_GT(cost->cached_us, 10);
+    EXPECT_GT(cost->uncached_us, cost->cached_us);
+    EXPECT_EQ(cost->rounds, 20u);
+}
+
+TEST(PlainCeremony, RefusesWhatIsNoCeremony) {
+    for (const unsigned signers : {0u, 1u, 1001u})
+        EXPECT_EQ(measure_plain_ceremony(signers).error().code, Errc::InvalidArgument);
+    EXPECT_EQ(measure_plain_ceremony(3, 0).error().code, Errc::InvalidArgument);
+}
+
+} // namespace
+} // namespace keymeld::bench
