@@ -11,6 +11,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/uuid.h"
+#include "core/bitcoin/key_order.h"
 #include "core/bitcoin/tweak_config.h"
 #include "core/session/status.h"
 
