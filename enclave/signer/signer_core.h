@@ -1,0 +1,36 @@
+// What the commands share: the parts of the signer and the memories that span keygen sessions. Internal to enclave/signer.
+#pragma once
+
+#include "core/musig/key_agg_cache.h"
+#include "enclave/signer/keygen_store.h"
+#include "enclave/signer/peer_directory.h"
+#include "enclave/signer/signer.h"
+
+namespace keymeld::enclave {
+
+struct SignerCore {
+    explicit SignerCore(SignerParts given)
+        : parts(std::move(given)), marker(parts.identity.mark_key()),
+          peers(parts.identity, parts.verifier, parts.limits), signing_nonces(parts.limits.max_signing_nonces),
+          bindings(parts.limits.max_bindings), attempts(parts.limits),
+          store(parts.identity, marker, bindings, signing_nonces, parts.limits) {}
+
+    SignerParts parts;
+    Uuid boot_id;
+    Marker marker;
+    PeerDirectory peers;
+    SigningNonces signing_nonces;
+    BlobBindings bindings;
+    AttemptRegister attempts;
+    KeygenStore store; // after `attempts`, which its sessions leave when they die
+    musig::KeyAggCache aggregates;
+    std::uint64_t signatures = 0;
+};
+
+/// The circumstances of one request.
+struct Call {
+    std::uint64_t stream = 0;
+    Moment now;
+};
+
+} // namespace keymeld::enclave
