@@ -47,7 +47,7 @@ TEST(SecretArray, StartsZeroAndCopiesWhatItIsGiven) {
 
 TEST(SecretArray, TakesOnlyItsOwnLength) {
     EXPECT_TRUE(SecretArray<4>::from_bytes(kBytes));
-    for (const std::size_t wrong : {0, 3, 5}) {
+    for (const std::size_t wrong : {0u, 3u, 5u}) {
         const auto made = SecretArray<4>::from_bytes(Bytes(wrong));
         ASSERT_FALSE(made);
         EXPECT_EQ(made.error().code, Errc::InvalidArgument);
