@@ -24,7 +24,8 @@ FrameReader::FrameReader(std::size_t max_frame) : m_max_frame(clamp_limit(max_fr
 MutableByteView FrameReader::prepare() {
     const std::size_t held = m_end - m_begin;
     // A large frame gets its space as it arrives: a header alone costs nothing.
-    const std::size_t wanted = std::max(kReadChunk, std::min(m_needed, 2 * held));
+    const bool full = held == m_buffer.size() && m_needed <= held; // prepared again without a look at the frames
+    const std::size_t wanted = std::max(kReadChunk, full ? 2 * held : std::min(m_needed, 2 * held));
     if (m_begin > 0) {
         // What remains is less than one frame, so each byte moves at most once for each chunk that is read.
         std::memmove(m_buffer.data(), m_buffer.data() + m_begin, held);

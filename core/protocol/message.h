@@ -18,7 +18,7 @@ inline constexpr std::uint32_t kProtocolVersion = 1;
 /// Serialises `message` straight into the next frame of `out`. Errors: FrameTooLarge, MalformedFrame (empty message).
 Status append_message(FrameWriter& out, const google::protobuf::MessageLite& message);
 
-/// Replaces the content of `message`. Errors: MalformedFrame. [any-thread]
+/// Replaces the content of `message`; leaves it empty on failure. Errors: MalformedFrame. [any-thread]
 Status parse_message(ByteView payload, google::protobuf::MessageLite& message);
 
 } // namespace keymeld::protocol
