@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,7 +127,8 @@ Result<ChildProcess> ChildProcess::start(const Command& command) {
         become(command.program.c_str(), argv.data(), command.folder.empty() ? nullptr : command.folder.c_str(), log.get(),
                command.pipe_output ? output_writer.get() : log.get(), report_writer.get(), parent);
     child.m_pid = pid;
-    child.m_pidfd = Descriptor(::pidfd_open(pid, 0));
+    // By number: glibc 2.36 declares pidfd_open without C linkage.
+    child.m_pidfd = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     report_writer.reset();
     int code = 0;
     ssize_t got = 0;

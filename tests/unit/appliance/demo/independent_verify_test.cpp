@@ -112,7 +112,7 @@ TEST_P(RandomKeys, AgreesWithLibsecp256k1) {
 INSTANTIATE_TEST_SUITE_P(AllTweaks, RandomKeys,
                          ::testing::Values(TweakType::None, TweakType::UnspendableTaproot, TweakType::TaprootWithMerkleRoot,
                                            TweakType::PlainTweak, TweakType::XOnlyTweak),
-                         [](const auto& info) { return std::string(bitcoin::text(info.param)); });
+                         [](const auto& chosen) { return std::string(bitcoin::text(chosen.param)); });
 
 TEST(IndependentVerify, RefusesEveryChangedBit) {
     const auto key = bitcoin::SecretKey::generate();

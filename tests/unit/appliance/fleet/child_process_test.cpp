@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,7 +130,7 @@ TEST_F(ChildProcessTest, DiesWithItsParent) {
     pid_t orphan = -1;
     ASSERT_EQ(::read(ends[0], &orphan, sizeof orphan), static_cast<ssize_t>(sizeof orphan));
     ASSERT_GT(orphan, 0);
-    const Descriptor watch(static_cast<int>(::syscall(434 /* pidfd_open */, orphan, 0)));
+    const Descriptor watch(static_cast<int>(::syscall(SYS_pidfd_open, orphan, 0)));
     int status = 0;
     ASSERT_EQ(::waitpid(parent, &status, 0), parent);
     ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -168,8 +169,8 @@ TEST(ReservedPort, KeepsOthersAwayAndLetsAServerListen) {
     const auto bind_to = [&](bool reuse) {
         Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         const int on = 1;
-        if (reuse)
-            EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+        if (reuse && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+            return false;
         return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(socket.get(), 1) == 0;
     };
     EXPECT_FALSE(bind_to(false));
