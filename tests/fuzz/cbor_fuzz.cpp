@@ -1,4 +1,6 @@
 // What decodes must come out of the writer as the same bytes, unless it had indefinite length.
+#include <algorithm>
+
 #include "core/crypto/cbor.h"
 #include "tests/fuzz/expect.h"
 
