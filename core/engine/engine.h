@@ -25,6 +25,8 @@ struct Config;
 namespace keymeld::plugin {
 class Storage;
 class TweakPlugin;
+}
+namespace keymeld::protocol {
 class Transport;
 }
 
@@ -36,7 +38,7 @@ template <class T> using Async = boost::asio::awaitable<T>;
 struct Parts {
     std::unique_ptr<plugin::Storage> storage;
     std::shared_ptr<plugin::TweakPlugin> tweak;
-    std::map<std::uint32_t, std::unique_ptr<plugin::Transport>> transports;
+    std::map<std::uint32_t, std::unique_ptr<protocol::Transport>> transports;
 };
 
 class Engine {
