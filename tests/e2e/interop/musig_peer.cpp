@@ -77,7 +77,7 @@ int main() {
     const auto second_share = must(musig::partial_sign(std::move(second_nonce.secret), second, aggregate, session), "partial_sign");
     const auto foreign_share =
         must(musig::PartialSignature::parse(must(hex_decode(read("partial", 1)[1]), "partial")), "partial");
-    const Status right = musig::partial_sig_verify(foreign_share, foreign_nonce, 1, aggregate, session);
+    const Status right = musig::partial_sig_verify(foreign_share, foreign_nonce, musig::SignerIndex{1}, aggregate, session);
     if (!right) {
         std::cerr << "musig_peer: the foreign share does not verify\n";
         return 1;
