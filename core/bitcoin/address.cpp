@@ -26,8 +26,8 @@ std::string_view human_readable_part(Network network) {
 class Checksum {
   public:
     void add(std::uint8_t value) {
-        static constexpr std::uint32_t kGenerator[5] = {0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd,
-                                                        0x2a1462b3};
+        static constexpr std::uint32_t kGenerator[5] = {0x3b6a57b2, 0x26508e6d, 0x1ea119fa,
+                                                        0x3d4233dd, 0x2a1462b3};
         const std::uint32_t top = m_state >> 25;
         m_state = (m_state & 0x1ffffff) << 5 ^ value;
         for (unsigned bit = 0; bit < 5; ++bit)

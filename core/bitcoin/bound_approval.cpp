@@ -12,9 +12,12 @@ crypto::Hash256 BoundApproval::hash() const {
     return tag.hash({keygen.bytes, signing.bytes, user.bytes, message_hash, expiry});
 }
 
-Result<SchnorrSignature> BoundApproval::sign(const SecretKey& key) const { return schnorr_sign(key, hash()); }
+Result<SchnorrSignature> BoundApproval::sign(const SecretKey& key) const {
+    return schnorr_sign(key, hash());
+}
 
-Status BoundApproval::verify(const SchnorrSignature& signature, const PlainPubKey& registered_key) const {
+Status BoundApproval::verify(const SchnorrSignature& signature,
+                             const PlainPubKey& registered_key) const {
     if (!schnorr_verify(signature, hash(), XOnlyPubKey::from(registered_key)))
         return fail(Errc::AuthFailed, "bound approval's signature is wrong");
     return {};

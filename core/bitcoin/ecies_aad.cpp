@@ -25,8 +25,9 @@ std::string secret_id(const secure::SecretArray<32>& session_secret) {
     return hex_encode(crypto::sha256({as_bytes("keymeld-secret-id-v1:"), session_secret.expose()}));
 }
 
-std::string private_key_aad(const KeygenId& keygen, const UserId& user, std::string_view approval_policy,
-                            std::string_view params_id, std::string_view secret_id) {
+std::string private_key_aad(const KeygenId& keygen, const UserId& user,
+                            std::string_view approval_policy, std::string_view params_id,
+                            std::string_view secret_id) {
     std::string out = "keymeld-ecies-v1:private-key:" + keygen.text() + ":" + user.text();
     out.append(1, ':').append(approval_policy);
     out.append(1, ':').append(params_id);

@@ -28,7 +28,8 @@ Result<XOnlyPubKey> XOnlyPubKey::parse(ByteView x32) {
 XOnlyPubKey XOnlyPubKey::from(const PlainPubKey& plain) {
     const auto full = opaque_load<secp256k1_pubkey>(plain.opaque());
     secp256k1_xonly_pubkey point;
-    if (secp256k1_xonly_pubkey_from_pubkey(secp_context(), &point, nullptr, &full) != 1 || misuse_reported())
+    if (secp256k1_xonly_pubkey_from_pubkey(secp_context(), &point, nullptr, &full) != 1 ||
+        misuse_reported())
         throw std::logic_error("public key object without a point");
     XOnlyPubKey key;
     std::memcpy(key.m_bytes.data(), plain.x_coordinate().data(), key.m_bytes.size());
@@ -46,12 +47,15 @@ XOnlyPubKey XOnlyPubKey::from_opaque(const ByteArray<64>& opaque) {
     return key;
 }
 
-std::string XOnlyPubKey::hex() const { return hex_encode(m_bytes); }
+std::string XOnlyPubKey::hex() const {
+    return hex_encode(m_bytes);
+}
 
 bool is_below_group_order(const ByteArray<32>& scalar) {
-    static constexpr ByteArray<32> kOrder{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                          0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48,
-                                          0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41};
+    static constexpr ByteArray<32> kOrder{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                          0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+                                          0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b,
+                                          0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41};
     return scalar < kOrder;
 }
 

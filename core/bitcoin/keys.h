@@ -26,10 +26,13 @@ class XOnlyPubKey {
     /// 64 lower-case hex characters.
     std::string hex() const;
 
-    std::strong_ordering operator<=>(const XOnlyPubKey& other) const { return m_bytes <=> other.m_bytes; }
+    std::strong_ordering operator<=>(const XOnlyPubKey& other) const {
+        return m_bytes <=> other.m_bytes;
+    }
     bool operator==(const XOnlyPubKey& other) const { return m_bytes == other.m_bytes; }
 
-    /// libsecp256k1's parsed form (secp256k1_xonly_pubkey), for sources of core/bitcoin and core/musig.
+    /// libsecp256k1's parsed form (secp256k1_xonly_pubkey), for sources of core/bitcoin and
+    /// core/musig.
     const ByteArray<64>& opaque() const { return m_opaque; }
     static XOnlyPubKey from_opaque(const ByteArray<64>& secp256k1_xonly_pubkey);
 
@@ -40,7 +43,8 @@ class XOnlyPubKey {
     ByteArray<64> m_opaque{};
 };
 
-/// Whether 32 big-endian bytes are below the group order (a tweak may be zero, a private key not). Not constant time: for public values.
+/// Whether 32 big-endian bytes are below the group order (a tweak may be zero, a private key not).
+/// Not constant time: for public values.
 bool is_below_group_order(const ByteArray<32>& scalar);
 
 } // namespace keymeld::bitcoin

@@ -26,8 +26,8 @@ Result<SchnorrSignature> sign(const SecretKey& key, ByteView message, ByteView a
     std::memcpy(aux.data(), aux32.data(), aux.size());
     extra.ndata = aux.data();
     SchnorrSignature out;
-    if (secp256k1_schnorrsig_sign_custom(secp_context(), out.bytes.data(), message.data(), message.size(),
-                                         &pair, &extra) != 1 ||
+    if (secp256k1_schnorrsig_sign_custom(secp_context(), out.bytes.data(), message.data(),
+                                         message.size(), &pair, &extra) != 1 ||
         misuse_reported())
         return fail(Errc::Internal, "BIP-340 signing failed");
     return out;
@@ -43,7 +43,9 @@ Result<SchnorrSignature> SchnorrSignature::parse(ByteView bytes) {
     return out;
 }
 
-std::string SchnorrSignature::hex() const { return hex_encode(bytes); }
+std::string SchnorrSignature::hex() const {
+    return hex_encode(bytes);
+}
 
 Result<SchnorrSignature> schnorr_sign(const SecretKey& key, ByteView message) {
     const auto aux = secure::random_secret<32>();
@@ -57,8 +59,8 @@ Result<SchnorrSignature> schnorr_sign(const SecretKey& key, ByteView message,
 
 Status schnorr_verify(const SchnorrSignature& signature, ByteView message, const XOnlyPubKey& key) {
     const auto point = opaque_load<secp256k1_xonly_pubkey>(key.opaque());
-    if (secp256k1_schnorrsig_verify(secp_context(), signature.bytes.data(), message.data(), message.size(),
-                                    &point) != 1)
+    if (secp256k1_schnorrsig_verify(secp_context(), signature.bytes.data(), message.data(),
+                                    message.size(), &point) != 1)
         return fail(Errc::InvalidSignature, "BIP-340 signature does not verify");
     return {};
 }

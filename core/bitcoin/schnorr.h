@@ -19,9 +19,11 @@ struct SchnorrSignature {
     std::string hex() const;
 };
 
-/// Signs a message of any length (32 bytes for everything on chain) with fresh auxiliary randomness. [any-thread]
+/// Signs a message of any length (32 bytes for everything on chain) with fresh auxiliary
+/// randomness. [any-thread]
 Result<SchnorrSignature> schnorr_sign(const SecretKey& key, ByteView message);
-/// As above with given auxiliary bytes, which need not be secret or random: for BIP-340's vectors and reproducible signatures.
+/// As above with given auxiliary bytes, which need not be secret or random: for BIP-340's vectors
+/// and reproducible signatures.
 Result<SchnorrSignature> schnorr_sign(const SecretKey& key, ByteView message,
                                       const ByteArray<32>& aux_rand);
 

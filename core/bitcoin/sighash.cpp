@@ -13,7 +13,9 @@ template <class T> void append_little_endian(Bytes& out, T value) {
         out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
 }
 
-void append(Bytes& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+void append(Bytes& out, ByteView bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
 
 void append_outpoint(Bytes& out, const OutPoint& point) {
     append(out, point.txid);
@@ -31,14 +33,17 @@ void append_output(Bytes& out, const TxOut& output) {
 }
 
 // Appends the SHA-256 of what `write` writes for each element.
-template <class Range, class Write> void append_hash_of(Bytes& out, const Range& elements, Write write) {
+template <class Range, class Write>
+void append_hash_of(Bytes& out, const Range& elements, Write write) {
     Bytes data;
     for (const auto& element : elements)
         write(data, element);
     append(out, crypto::sha256(data));
 }
 
-bool anyone_can_pay(SighashType type) { return (static_cast<std::uint8_t>(type) & 0x80) != 0; }
+bool anyone_can_pay(SighashType type) {
+    return (static_cast<std::uint8_t>(type) & 0x80) != 0;
+}
 
 enum class Outputs { All, None, Single };
 
@@ -73,16 +78,21 @@ Result<Bytes> taproot_signature_message(const Transaction& tx, std::size_t input
         return fail(Errc::InvalidArgument, "spent outputs do not match the inputs");
     const Outputs outputs = outputs_of(type);
     if (outputs == Outputs::Single && input_index >= tx.outputs.size())
-        return fail(Errc::InvalidArgument, "hash type SINGLE without an output at the input's index");
+        return fail(Errc::InvalidArgument,
+                    "hash type SINGLE without an output at the input's index");
 
     Bytes out{kEpoch, static_cast<std::uint8_t>(type)};
     append_little_endian(out, tx.version);
     append_little_endian(out, tx.lock_time);
     if (!anyone_can_pay(type)) {
-        append_hash_of(out, tx.inputs, [](Bytes& to, const TxIn& in) { append_outpoint(to, in.previous); });
-        append_hash_of(out, spent, [](Bytes& to, const TxOut& o) { append_little_endian(to, o.amount); });
-        append_hash_of(out, spent, [](Bytes& to, const TxOut& o) { append_script(to, o.script_pub_key); });
-        append_hash_of(out, tx.inputs, [](Bytes& to, const TxIn& in) { append_little_endian(to, in.sequence); });
+        append_hash_of(out, tx.inputs,
+                       [](Bytes& to, const TxIn& in) { append_outpoint(to, in.previous); });
+        append_hash_of(out, spent,
+                       [](Bytes& to, const TxOut& o) { append_little_endian(to, o.amount); });
+        append_hash_of(out, spent,
+                       [](Bytes& to, const TxOut& o) { append_script(to, o.script_pub_key); });
+        append_hash_of(out, tx.inputs,
+                       [](Bytes& to, const TxIn& in) { append_little_endian(to, in.sequence); });
     }
     if (outputs == Outputs::All)
         append_hash_of(out, tx.outputs, append_output);

@@ -24,8 +24,9 @@ enum class SighashType : std::uint8_t {
 /// `Errc::InvalidArgument` for a byte that is not one of the seven.
 Result<SighashType> parse_sighash_type(std::uint8_t byte);
 
-/// The epoch byte 0 and the signature message: what TapSighash hashes. `spent` holds the output that each input spends, in order; a wrong
-/// amount or script makes a signature that no node accepts. No annex. `Errc::InvalidArgument` if `spent` has another size than the inputs, the
+/// The epoch byte 0 and the signature message: what TapSighash hashes. `spent` holds the output
+/// that each input spends, in order; a wrong amount or script makes a signature that no node
+/// accepts. No annex. `Errc::InvalidArgument` if `spent` has another size than the inputs, the
 /// index is too high, or Single has no output at that index. [any-thread]
 Result<Bytes> taproot_signature_message(const Transaction& tx, std::size_t input_index,
                                         std::span<const TxOut> spent, SighashType type);

@@ -15,7 +15,8 @@ using crypto::opaque_load;
 using crypto::opaque_store;
 using crypto::secp_context;
 
-crypto::Hash256 tap_tweak_hash(const ByteArray<32>& internal_x, const std::optional<MerkleRoot>& root) {
+crypto::Hash256 tap_tweak_hash(const ByteArray<32>& internal_x,
+                               const std::optional<MerkleRoot>& root) {
     static const crypto::HashTag tag("TapTweak");
     return tag.hash({internal_x, root ? ByteView(*root) : ByteView()});
 }
@@ -36,7 +37,8 @@ crypto::Hash256 tap_branch_hash(const ByteArray<32>& a, const ByteArray<32>& b) 
     return a < b ? tag.hash({a, b}) : tag.hash({b, a});
 }
 
-Result<TaprootOutput> taproot_output(const InternalKey& internal, const std::optional<MerkleRoot>& root) {
+Result<TaprootOutput> taproot_output(const InternalKey& internal,
+                                     const std::optional<MerkleRoot>& root) {
     const crypto::Hash256 tweak = tap_tweak_hash(internal, root);
     const auto point = opaque_load<secp256k1_xonly_pubkey>(internal.opaque());
     secp256k1_pubkey full;
@@ -49,7 +51,8 @@ Result<TaprootOutput> taproot_output(const InternalKey& internal, const std::opt
     return TaprootOutput{OutputKey::from_opaque(opaque_store(output)), odd_y != 0};
 }
 
-Result<SecretKey> taproot_output_secret(const SecretKey& key, const std::optional<MerkleRoot>& root) {
+Result<SecretKey> taproot_output_secret(const SecretKey& key,
+                                        const std::optional<MerkleRoot>& root) {
     const crypto::Hash256 tweak = tap_tweak_hash(XOnlyPubKey::from(key.public_key()), root);
     secp256k1_keypair pair;
     const secure::ScopedCleanse wipe_pair(pair);

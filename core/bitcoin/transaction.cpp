@@ -14,7 +14,9 @@ template <class T> void append_little_endian(Bytes& out, T value) {
         out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
 }
 
-void append(Bytes& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+void append(Bytes& out, ByteView bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
 
 void append_sized(Bytes& out, ByteView bytes) {
     append_compact_size(out, bytes.size());
@@ -49,7 +51,8 @@ Bytes serialise_transaction(const Transaction& tx, bool with_witness) {
     return out;
 }
 
-// Reads numbers and byte strings; after the first failure everything it gives is empty and ok() is false.
+// Reads numbers and byte strings; after the first failure everything it gives is empty and ok() is
+// false.
 class Cursor {
   public:
     explicit Cursor(ByteView bytes) : m_rest(bytes) {}
@@ -94,7 +97,8 @@ class Cursor {
         return value;
     }
 
-    // How many elements follow, each of at least `element_size` bytes: bounds what is allocated by what was sent.
+    // How many elements follow, each of at least `element_size` bytes: bounds what is allocated by
+    // what was sent.
     std::size_t count(std::size_t element_size) {
         const std::uint64_t value = compact_size();
         if (!m_ok || value > left() / element_size) {
@@ -137,12 +141,14 @@ void append_compact_size(Bytes& out, std::uint64_t value) {
 }
 
 Bytes Transaction::serialise() const {
-    const bool with_witness =
-        std::any_of(inputs.begin(), inputs.end(), [](const TxIn& input) { return !input.witness.empty(); });
+    const bool with_witness = std::any_of(inputs.begin(), inputs.end(),
+                                          [](const TxIn& input) { return !input.witness.empty(); });
     return serialise_transaction(*this, with_witness);
 }
 
-Bytes Transaction::serialise_without_witness() const { return serialise_transaction(*this, false); }
+Bytes Transaction::serialise_without_witness() const {
+    return serialise_transaction(*this, false);
+}
 
 crypto::Hash256 Transaction::txid() const {
     return crypto::sha256(crypto::sha256(serialise_without_witness()));

@@ -44,8 +44,8 @@ struct Transaction {
     Bytes serialise_without_witness() const;
     /// Internal byte order.
     crypto::Hash256 txid() const;
-    /// Reads either form. `Errc::InvalidArgument` if it is cut off, has bytes left over, a count that its size cannot hold, a compact size
-    /// that is not minimal, or more than 4,000,000 bytes.
+    /// Reads either form. `Errc::InvalidArgument` if it is cut off, has bytes left over, a count
+    /// that its size cannot hold, a compact size that is not minimal, or more than 4,000,000 bytes.
     static Result<Transaction> parse(ByteView bytes);
 };
 

@@ -51,8 +51,9 @@ std::string_view text(TweakType type) {
 }
 
 Result<TweakType> parse_tweak_type(std::string_view name) {
-    for (const TweakType type : {TweakType::None, TweakType::UnspendableTaproot, TweakType::TaprootWithMerkleRoot,
-                                 TweakType::PlainTweak, TweakType::XOnlyTweak}) {
+    for (const TweakType type :
+         {TweakType::None, TweakType::UnspendableTaproot, TweakType::TaprootWithMerkleRoot,
+          TweakType::PlainTweak, TweakType::XOnlyTweak}) {
         if (name == text(type))
             return type;
     }

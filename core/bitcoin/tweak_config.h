@@ -26,14 +26,16 @@ struct TweakConfig {
 
     /// Whether the type carries 32 bytes.
     bool has_value() const;
-    /// `Errc::InvalidScalar` for a plain or x-only tweak that is not below the group order, `Errc::InvalidArgument` for value bytes with a
-    /// type that has none.
+    /// `Errc::InvalidScalar` for a plain or x-only tweak that is not below the group order,
+    /// `Errc::InvalidArgument` for value bytes with a type that has none.
     Status validate() const;
-    /// The form inside `<params>` (5.1): the type's name, with a value `<name>=<64 lower-case hex>`.
+    /// The form inside `<params>` (5.1): the type's name, with a value `<name>=<64 lower-case
+    /// hex>`.
     std::string params_text() const;
 };
 
-/// `none`, `unspendable_taproot`, `taproot_with_merkle_root`, `plain_tweak`, `x_only_tweak`. [any-thread]
+/// `none`, `unspendable_taproot`, `taproot_with_merkle_root`, `plain_tweak`, `x_only_tweak`.
+/// [any-thread]
 std::string_view text(TweakType type);
 /// The inverse; `Errc::InvalidArgument` for any other text.
 Result<TweakType> parse_tweak_type(std::string_view text);

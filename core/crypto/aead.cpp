@@ -21,10 +21,12 @@ EVP_CIPHER_CTX* thread_context() {
     return context.get();
 }
 
-// The calling thread's context under one key, for the length of one call; afterwards no schedule of the key is left in it.
+// The calling thread's context under one key, for the length of one call; afterwards no schedule of
+// the key is left in it.
 class KeyedContext {
   public:
-    KeyedContext(Direction direction, const AeadKey& key, const AeadNonce& nonce) : m_context(thread_context()) {
+    KeyedContext(Direction direction, const AeadKey& key, const AeadNonce& nonce)
+        : m_context(thread_context()) {
         openssl_must(EVP_CipherInit_ex2(m_context, nullptr, key.expose().data(), nonce.data(),
                                         static_cast<int>(direction), nullptr) == 1);
     }
@@ -38,7 +40,8 @@ class KeyedContext {
     void authenticate(ByteView aad) {
         int done = 0;
         if (!aad.empty())
-            openssl_must(EVP_CipherUpdate(m_context, nullptr, &done, aad.data(), length_of(aad)) == 1);
+            openssl_must(EVP_CipherUpdate(m_context, nullptr, &done, aad.data(), length_of(aad)) ==
+                         1);
     }
     void process(ByteView in, std::uint8_t* out) {
         int done = 0;

@@ -12,8 +12,12 @@ constexpr std::size_t kMinNonceText = 32;
 constexpr std::size_t kMaxNonceText = 128;
 constexpr std::size_t kUuidText = 36;
 
-Error missing() { return fail(Errc::AuthMissing, "authentication header is missing"); }
-Error malformed() { return fail(Errc::AuthMalformed, "authentication header is malformed"); }
+Error missing() {
+    return fail(Errc::AuthMissing, "authentication header is missing");
+}
+Error malformed() {
+    return fail(Errc::AuthMalformed, "authentication header is malformed");
+}
 
 bool is_lower_hex(std::string_view text) {
     for (const char c : text) {
@@ -30,7 +34,9 @@ bool is_nonce(std::string_view text) {
 
 } // namespace
 
-std::string make_header_nonce() { return hex_encode(secure::random_array<kMinNonceText / 2>()); }
+std::string make_header_nonce() {
+    return hex_encode(secure::random_array<kMinNonceText / 2>());
+}
 
 Result<SessionHmacHeader> SessionHmacHeader::parse(std::optional<std::string_view> value) {
     if (!value || value->empty())
@@ -64,8 +70,8 @@ Result<std::size_t> verify_session_hmac(const SessionHmacHeader& header,
     return match;
 }
 
-std::string make_session_hmac(const secure::SecretArray<32>& session_secret, const KeygenId& session,
-                              const UserId& user, std::string_view nonce) {
+std::string make_session_hmac(const secure::SecretArray<32>& session_secret,
+                              const KeygenId& session, const UserId& user, std::string_view nonce) {
     const std::string ids = session.text() + ":" + user.text() + ":";
     const Hash256 mac = hmac_sha256(session_secret.expose(), {as_bytes(ids), as_bytes(nonce)});
     return std::string(nonce) + ":" + hex_encode(mac);
@@ -96,7 +102,8 @@ Status verify_signing_hmac(const SigningHmacHeader& header, const PlainPubKey& k
     return {};
 }
 
-Result<std::string> make_signing_hmac(const SecretKey& key, const UserId& user, std::string_view nonce) {
+Result<std::string> make_signing_hmac(const SecretKey& key, const UserId& user,
+                                      std::string_view nonce) {
     std::string signed_text = user.text() + ":" + std::string(nonce);
     KEYMELD_TRY(const EcdsaSignature signature, ecdsa_sign(key, sha256(as_bytes(signed_text))));
     return signed_text + ":" + hex_encode(signature);

@@ -26,10 +26,18 @@ template <std::size_t N> ByteArray<N> one_shot(std::initializer_list<ByteView> p
 
 } // namespace
 
-Hash256 sha256(ByteView data) { return one_shot<32>({data}); }
-Hash256 sha256(std::initializer_list<ByteView> parts) { return one_shot<32>(parts); }
-Hash384 sha384(ByteView data) { return one_shot<48>({data}); }
-Hash384 sha384(std::initializer_list<ByteView> parts) { return one_shot<48>(parts); }
+Hash256 sha256(ByteView data) {
+    return one_shot<32>({data});
+}
+Hash256 sha256(std::initializer_list<ByteView> parts) {
+    return one_shot<32>(parts);
+}
+Hash384 sha384(ByteView data) {
+    return one_shot<48>({data});
+}
+Hash384 sha384(std::initializer_list<ByteView> parts) {
+    return one_shot<48>(parts);
+}
 
 template <std::size_t N> Digest<N>::Digest() : m_context(openssl_must_have(EVP_MD_CTX_new())) {
     if (EVP_DigestInit_ex2(m_context, algorithm<N>(), nullptr) != 1) {
@@ -46,7 +54,9 @@ template <std::size_t N> Digest<N>& Digest<N>::operator=(Digest&& other) noexcep
     return *this;
 }
 
-template <std::size_t N> Digest<N>::~Digest() { EVP_MD_CTX_free(m_context); }
+template <std::size_t N> Digest<N>::~Digest() {
+    EVP_MD_CTX_free(m_context);
+}
 
 template <std::size_t N> Digest<N>& Digest<N>::update(ByteView data) {
     openssl_must(EVP_DigestUpdate(m_context, data.data(), data.size()) == 1);

@@ -18,7 +18,8 @@ Hash256 sha256(std::initializer_list<ByteView> parts);
 Hash384 sha384(ByteView data);
 Hash384 sha384(std::initializer_list<ByteView> parts);
 
-/// Incremental hash of N bytes (32: SHA-256, 48: SHA-384). finish() gives the digest and makes it ready for a new message.
+/// Incremental hash of N bytes (32: SHA-256, 48: SHA-384). finish() gives the digest and makes it
+/// ready for a new message.
 template <std::size_t N> class Digest {
   public:
     Digest();

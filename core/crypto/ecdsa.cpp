@@ -17,7 +17,8 @@ Result<EcdsaSignature> ecdsa_sign(const SecretKey& key, const ByteArray<32>& has
     return out;
 }
 
-Status ecdsa_verify(const EcdsaSignature& signature, const ByteArray<32>& hash, const PlainPubKey& key) {
+Status ecdsa_verify(const EcdsaSignature& signature, const ByteArray<32>& hash,
+                    const PlainPubKey& key) {
     const auto point = opaque_load<secp256k1_pubkey>(key.opaque());
     secp256k1_ecdsa_signature parsed;
     // The library's verification refuses a high S.

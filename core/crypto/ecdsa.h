@@ -14,6 +14,7 @@ using EcdsaSignature = ByteArray<64>;
 Result<EcdsaSignature> ecdsa_sign(const SecretKey& key, const ByteArray<32>& hash);
 
 /// `Errc::InvalidSignature` unless it verifies and S is low. [any-thread]
-Status ecdsa_verify(const EcdsaSignature& signature, const ByteArray<32>& hash, const PlainPubKey& key);
+Status ecdsa_verify(const EcdsaSignature& signature, const ByteArray<32>& hash,
+                    const PlainPubKey& key);
 
 } // namespace keymeld::crypto

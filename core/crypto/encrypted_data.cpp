@@ -35,8 +35,8 @@ void append_numbers(std::string& out, ByteView bytes) {
     out += ']';
 }
 
-// Reads {"ciphertext":[...],"nonce":[...],"context":"..."} and nothing else. Every element takes at least two characters, so
-// what is stored is bounded by the text.
+// Reads {"ciphertext":[...],"nonce":[...],"context":"..."} and nothing else. Every element takes at
+// least two characters, so what is stored is bounded by the text.
 class Reader {
   public:
     explicit Reader(std::string_view text) : m_rest(text) {}
@@ -123,9 +123,12 @@ class Reader {
     std::string_view m_rest;
 };
 
-Error bad_form() { return fail(Errc::InvalidArgument, "not encrypted data in hex-JSON form"); }
+Error bad_form() {
+    return fail(Errc::InvalidArgument, "not encrypted data in hex-JSON form");
+}
 Error does_not_open() {
-    return fail(Errc::DecryptFailed, "encrypted data does not open with this session secret and context");
+    return fail(Errc::DecryptFailed,
+                "encrypted data does not open with this session secret and context");
 }
 
 } // namespace
@@ -156,7 +159,8 @@ Result<secure::SecretBytes> encrypted_data_open(const secure::SecretArray<32>& s
         return does_not_open();
     AeadNonce nonce;
     std::copy_n(reader.nonce->begin(), nonce.size(), nonce.begin());
-    auto plaintext = aes256gcm_open(context_key(session_secret, expected), nonce, *reader.ciphertext);
+    auto plaintext =
+        aes256gcm_open(context_key(session_secret, expected), nonce, *reader.ciphertext);
     if (!plaintext)
         return does_not_open();
     return plaintext;

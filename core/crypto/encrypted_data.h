@@ -1,4 +1,5 @@
-// EncryptedData under the session secret, as hex-JSON: `final_signature` and form (b) of `encrypted_message` (rest-v1.md 5.3).
+// EncryptedData under the session secret, as hex-JSON: `final_signature` and form (b) of
+// `encrypted_message` (rest-v1.md 5.3).
 #pragma once
 
 #include <string>
@@ -10,19 +11,22 @@
 
 namespace keymeld::crypto {
 
-/// What the plaintext is; the key is derived from it, so one kind cannot be passed off as the other.
+/// What the plaintext is; the key is derived from it, so one kind cannot be passed off as the
+/// other.
 enum class DataContext { Signature, Message };
 
 /// Longest hex-JSON text that is read, in characters.
 inline constexpr std::size_t kMaxEncryptedDataText = 128 * 1024;
 
-/// Encrypts under HKDF(session secret, context) with a random nonce and writes hex-JSON. [any-thread]
+/// Encrypts under HKDF(session secret, context) with a random nonce and writes hex-JSON.
+/// [any-thread]
 std::string encrypted_data_seal(const secure::SecretArray<32>& session_secret, DataContext context,
                                 ByteView plaintext);
 
-/// Opens hex-JSON (hex of either case) whose context must be `expected`. `Errc::InvalidArgument` if it is not a text of that form,
-/// `Errc::DecryptFailed` if the context, the session secret or a byte is another. Members may be in any order with any white space;
-/// a repeated or unknown member, or a number beyond 0..255, is refused. [any-thread]
+/// Opens hex-JSON (hex of either case) whose context must be `expected`. `Errc::InvalidArgument` if
+/// it is not a text of that form, `Errc::DecryptFailed` if the context, the session secret or a
+/// byte is another. Members may be in any order with any white space; a repeated or unknown member,
+/// or a number beyond 0..255, is refused. [any-thread]
 Result<secure::SecretBytes> encrypted_data_open(const secure::SecretArray<32>& session_secret,
                                                 DataContext expected, std::string_view hex_json);
 

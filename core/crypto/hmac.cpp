@@ -14,13 +14,14 @@ EVP_MAC_CTX* new_context() {
     static EVP_MAC* const hmac = openssl_must_have(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
     OpenSslPtr<EVP_MAC_CTX> context(openssl_must_have(EVP_MAC_CTX_new(hmac)));
     char digest[] = "SHA256";
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                 OSSL_PARAM_construct_end()};
     openssl_must(EVP_MAC_CTX_set_params(context.get(), params) == 1);
     return context.release();
 }
 
-// HMAC pads a key with zeros, so one zero byte is the empty key; OpenSSL takes an empty one for "the key as before".
+// HMAC pads a key with zeros, so one zero byte is the empty key; OpenSSL takes an empty one for
+// "the key as before".
 constexpr std::uint8_t kEmptyKey[1] = {0};
 
 void set_key(EVP_MAC_CTX* context, ByteView key) {
@@ -33,7 +34,8 @@ Hash256 finish(EVP_MAC_CTX* context, std::initializer_list<ByteView> parts) {
         openssl_must(EVP_MAC_update(context, part.data(), part.size()) == 1);
     Hash256 out;
     std::size_t length = 0;
-    openssl_must(EVP_MAC_final(context, out.data(), &length, out.size()) == 1 && length == out.size());
+    openssl_must(EVP_MAC_final(context, out.data(), &length, out.size()) == 1 &&
+                 length == out.size());
     return out;
 }
 
@@ -63,7 +65,9 @@ HmacKey& HmacKey::operator=(HmacKey&& other) noexcept {
     return *this;
 }
 
-HmacKey::~HmacKey() { EVP_MAC_CTX_free(m_context); }
+HmacKey::~HmacKey() {
+    EVP_MAC_CTX_free(m_context);
+}
 
 Hash256 HmacKey::mac(std::initializer_list<ByteView> parts) {
     openssl_must(EVP_MAC_init(m_context, nullptr, 0, nullptr) == 1); // the same key again

@@ -11,13 +11,16 @@ struct evp_mac_ctx_st;
 
 namespace keymeld::crypto {
 
-/// MAC of the concatenation of the parts; `key` is secret, the MAC is not. Compare MACs with secure::ct_equal. [any-thread]
+/// MAC of the concatenation of the parts; `key` is secret, the MAC is not. Compare MACs with
+/// secure::ct_equal. [any-thread]
 Hash256 hmac_sha256(ByteView key, std::initializer_list<ByteView> parts);
-inline Hash256 hmac_sha256(ByteView key, ByteView message) { return hmac_sha256(key, {message}); }
+inline Hash256 hmac_sha256(ByteView key, ByteView message) {
+    return hmac_sha256(key, {message});
+}
 
-/// A key set once and used for many messages (five times faster for short ones). OpenSSL keeps the key schedule in its own
-/// heap and wipes it when the object dies, so keep one for the length of a request, not for the life of a session.
-/// Thread rule: one thread at a time.
+/// A key set once and used for many messages (five times faster for short ones). OpenSSL keeps the
+/// key schedule in its own heap and wipes it when the object dies, so keep one for the length of a
+/// request, not for the life of a session. Thread rule: one thread at a time.
 class HmacKey {
   public:
     explicit HmacKey(ByteView key);

@@ -1,4 +1,5 @@
-// Owners of OpenSSL contexts, and the one way its failures are reported. For the sources of core/crypto only.
+// Owners of OpenSSL contexts, and the one way its failures are reported. For the sources of
+// core/crypto only.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@ struct OpenSslFree {
 };
 template <class T> using OpenSslPtr = std::unique_ptr<T, OpenSslFree>;
 
-/// For calls that fail only when memory runs out or OpenSSL is broken: nothing a caller could handle.
+/// For calls that fail only when memory runs out or OpenSSL is broken: nothing a caller could
+/// handle.
 inline void openssl_must(bool done) {
     if (!done)
         throw std::runtime_error("an OpenSSL primitive failed");

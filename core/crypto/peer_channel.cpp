@@ -24,12 +24,13 @@ Result<PeerChannel> PeerChannel::create(const SecretKey& mine, const PlainPubKey
     if (self == peer)
         return fail(Errc::InvalidArgument, "a peer channel needs two different keys");
     KEYMELD_TRY(const auto shared, ecdh(mine, peer));
-    const Bytes info = joined({as_bytes("keymeld-peer-v1"), std::min(self, peer).bytes(),
-                               std::max(self, peer).bytes()});
+    const Bytes info = joined(
+        {as_bytes("keymeld-peer-v1"), std::min(self, peer).bytes(), std::max(self, peer).bytes()});
     return PeerChannel(hkdf_sha256_key(shared.expose(), info), self, peer);
 }
 
-secure::SecretArray<32> PeerChannel::message_key(const PlainPubKey& sender, std::string_view context) const {
+secure::SecretArray<32> PeerChannel::message_key(const PlainPubKey& sender,
+                                                 std::string_view context) const {
     const Bytes info = joined({as_bytes("keymeld-peer-box-v1"), sender.bytes(), as_bytes(context)});
     return hkdf_sha256_key(m_key.expose(), info);
 }
@@ -44,7 +45,8 @@ Bytes PeerChannel::seal(std::string_view context, ByteView plaintext, ByteView a
     return joined({nonce, aes256gcm_seal(message_key(m_mine, context), nonce, plaintext, aad)});
 }
 
-Result<secure::SecretBytes> PeerChannel::open(std::string_view context, ByteView box, ByteView aad) const {
+Result<secure::SecretBytes> PeerChannel::open(std::string_view context, ByteView box,
+                                              ByteView aad) const {
     if (box.size() < kAeadNonceSize + kAeadTagSize)
         return fail(Errc::DecryptFailed, "peer box is too short");
     AeadNonce nonce;

@@ -48,13 +48,16 @@ PlainPubKey PlainPubKey::from_opaque(const ByteArray<64>& opaque) {
     return key;
 }
 
-std::string PlainPubKey::hex() const { return hex_encode(m_bytes); }
+std::string PlainPubKey::hex() const {
+    return hex_encode(m_bytes);
+}
 
 } // namespace keymeld::crypto
 
 std::size_t std::hash<keymeld::crypto::PlainPubKey>::operator()(
     const keymeld::crypto::PlainPubKey& key) const noexcept {
-    // An x-coordinate can be ground to order; two of its words through the seeded hash of ids cannot be aimed.
+    // An x-coordinate can be ground to order; two of its words through the seeded hash of ids
+    // cannot be aimed.
     keymeld::Uuid words;
     for (std::size_t i = 0; i < 32; ++i)
         words.bytes[i % 16] = static_cast<std::uint8_t>(words.bytes[i % 16] ^ key.bytes()[i + 1]);

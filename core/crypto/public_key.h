@@ -10,11 +10,12 @@
 
 namespace keymeld::crypto {
 
-/// Always a valid point. Keeps the parsed form beside the 33 bytes, so that using it costs no second parse (4.6 us).
+/// Always a valid point. Keeps the parsed form beside the 33 bytes, so that using it costs no
+/// second parse (4.6 us).
 class PlainPubKey {
   public:
-    /// 33-byte compressed (02, 03) or 65-byte uncompressed (04) SEC 1 form. `Errc::InvalidPoint` for anything else, the hybrid
-    /// forms 06 and 07 too. [any-thread]
+    /// 33-byte compressed (02, 03) or 65-byte uncompressed (04) SEC 1 form. `Errc::InvalidPoint`
+    /// for anything else, the hybrid forms 06 and 07 too. [any-thread]
     static Result<PlainPubKey> parse(ByteView sec1);
 
     const ByteArray<33>& bytes() const { return m_bytes; }
@@ -25,10 +26,13 @@ class PlainPubKey {
     std::string hex() const;
 
     /// By the 33 bytes: the order of BIP-327 KeySort.
-    std::strong_ordering operator<=>(const PlainPubKey& other) const { return m_bytes <=> other.m_bytes; }
+    std::strong_ordering operator<=>(const PlainPubKey& other) const {
+        return m_bytes <=> other.m_bytes;
+    }
     bool operator==(const PlainPubKey& other) const { return m_bytes == other.m_bytes; }
 
-    /// libsecp256k1's parsed form (secp256k1_pubkey), for sources of core/crypto, core/bitcoin and core/musig.
+    /// libsecp256k1's parsed form (secp256k1_pubkey), for sources of core/crypto, core/bitcoin and
+    /// core/musig.
     const ByteArray<64>& opaque() const { return m_opaque; }
     static PlainPubKey from_opaque(const ByteArray<64>& secp256k1_pubkey);
 

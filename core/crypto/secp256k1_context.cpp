@@ -13,14 +13,16 @@ namespace {
 
 thread_local bool t_misuse = false;
 
-void note_misuse(const char*, void*) { t_misuse = true; }
+void note_misuse(const char*, void*) {
+    t_misuse = true;
+}
 
 // In locked memory, because the context holds its blinding values.
 class ThreadContext {
   public:
     ThreadContext() : m_memory(secp256k1_context_preallocated_size(SECP256K1_CONTEXT_NONE)) {
-        m_context =
-            secp256k1_context_preallocated_create(m_memory.expose_mut().data(), SECP256K1_CONTEXT_NONE);
+        m_context = secp256k1_context_preallocated_create(m_memory.expose_mut().data(),
+                                                          SECP256K1_CONTEXT_NONE);
         secp256k1_context_set_illegal_callback(m_context, note_misuse, nullptr);
         secp256k1_context_set_error_callback(m_context, note_misuse, nullptr);
         const auto seed = secure::random_secret<32>();

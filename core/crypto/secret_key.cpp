@@ -30,7 +30,8 @@ Result<SecretKey> SecretKey::parse(ByteView secret32) {
 }
 
 SecretKey SecretKey::generate() {
-    // A random 32-byte value is no scalar once in 2^128; more failures than one mean a broken generator.
+    // A random 32-byte value is no scalar once in 2^128; more failures than one mean a broken
+    // generator.
     for (int attempt = 0; attempt < 3; ++attempt) {
         const auto secret = secure::random_secret<32>();
         Result<SecretKey> key = parse(secret.expose());
@@ -40,6 +41,8 @@ SecretKey SecretKey::generate() {
     throw std::runtime_error("the random number generator gives no private key");
 }
 
-SecretKey SecretKey::clone() const { return SecretKey(m_data.clone(), m_public); }
+SecretKey SecretKey::clone() const {
+    return SecretKey(m_data.clone(), m_public);
+}
 
 } // namespace keymeld::crypto

@@ -20,7 +20,8 @@ ByteArray<64> prefix_of(std::string_view tag) {
 HashTag::HashTag(std::string_view tag) : m_prefix(prefix_of(tag)) {}
 
 Hash256 HashTag::hash(std::initializer_list<ByteView> parts) const {
-    // Not a copied midstate: with the CPU's SHA instructions hashing the 64 bytes is cheaper than copying a context.
+    // Not a copied midstate: with the CPU's SHA instructions hashing the 64 bytes is cheaper than
+    // copying a context.
     thread_local Sha256 digest;
     digest.update(m_prefix);
     for (const ByteView part : parts)

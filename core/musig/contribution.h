@@ -9,7 +9,8 @@
 
 namespace keymeld::musig {
 
-/// Position in the ordered key list of the KeyAggContext, from 0. Not the signer_index of the REST API.
+/// Position in the ordered key list of the KeyAggContext, from 0. Not the signer_index of the REST
+/// API.
 struct SignerIndex {
     std::uint32_t value = 0;
     auto operator<=>(const SignerIndex&) const = default;
@@ -23,7 +24,8 @@ struct InvalidContribution {
     bool operator==(const InvalidContribution&) const = default;
 };
 
-/// `Errc::ContributionInvalid` with the signer and the contribution in its detail and facts. [any-thread]
+/// `Errc::ContributionInvalid` with the signer and the contribution in its detail and facts.
+/// [any-thread]
 Error contribution_error(const InvalidContribution& blame,
                          std::source_location where = std::source_location::current());
 

@@ -32,7 +32,9 @@ Error at_infinity(const char* what) {
 
 } // namespace
 
-void key_sort(std::vector<PlainPubKey>& keys) { std::stable_sort(keys.begin(), keys.end()); }
+void key_sort(std::vector<PlainPubKey>& keys) {
+    std::stable_sort(keys.begin(), keys.end());
+}
 
 Result<KeyAggContext> KeyAggContext::create(std::span<const PlainPubKey> ordered_keys,
                                             std::span<const Tweak> tweaks) {
@@ -48,7 +50,8 @@ Result<KeyAggContext> KeyAggContext::create(std::span<const PlainPubKey> ordered
     }
     secp256k1_musig_keyagg_cache cache;
     secp256k1_pubkey untweaked;
-    if (secp256k1_musig_pubkey_agg(secp_context(), nullptr, &cache, pointers.data(), pointers.size()) != 1 ||
+    if (secp256k1_musig_pubkey_agg(secp_context(), nullptr, &cache, pointers.data(),
+                                   pointers.size()) != 1 ||
         secp256k1_musig_pubkey_get(secp_context(), &untweaked, &cache) != 1)
         return at_infinity("aggregate key is the point at infinity");
 
@@ -63,21 +66,35 @@ Result<KeyAggContext> KeyAggContext::create(std::span<const PlainPubKey> ordered
     }
 
     const PlainPubKey key = PlainPubKey::from_opaque(opaque_store(tweaked));
-    return KeyAggContext(std::make_shared<const State>(
-        State{{ordered_keys.begin(), ordered_keys.end()},
-              {tweaks.begin(), tweaks.end()},
-              PlainPubKey::from_opaque(opaque_store(untweaked)),
-              key,
-              XOnlyPubKey::from(key),
-              opaque_store(cache)}));
+    return KeyAggContext(
+        std::make_shared<const State>(State{{ordered_keys.begin(), ordered_keys.end()},
+                                            {tweaks.begin(), tweaks.end()},
+                                            PlainPubKey::from_opaque(opaque_store(untweaked)),
+                                            key,
+                                            XOnlyPubKey::from(key),
+                                            opaque_store(cache)}));
 }
 
-std::size_t KeyAggContext::signer_count() const { return m_state->signer_keys.size(); }
-const std::vector<PlainPubKey>& KeyAggContext::signer_keys() const { return m_state->signer_keys; }
-const PlainPubKey& KeyAggContext::untweaked_key() const { return m_state->untweaked; }
-const PlainPubKey& KeyAggContext::key() const { return m_state->key; }
-const XOnlyPubKey& KeyAggContext::x_only() const { return m_state->x_only; }
-const std::vector<Tweak>& KeyAggContext::tweaks() const { return m_state->tweaks; }
-const ByteArray<197>& KeyAggContext::opaque() const { return m_state->cache; }
+std::size_t KeyAggContext::signer_count() const {
+    return m_state->signer_keys.size();
+}
+const std::vector<PlainPubKey>& KeyAggContext::signer_keys() const {
+    return m_state->signer_keys;
+}
+const PlainPubKey& KeyAggContext::untweaked_key() const {
+    return m_state->untweaked;
+}
+const PlainPubKey& KeyAggContext::key() const {
+    return m_state->key;
+}
+const XOnlyPubKey& KeyAggContext::x_only() const {
+    return m_state->x_only;
+}
+const std::vector<Tweak>& KeyAggContext::tweaks() const {
+    return m_state->tweaks;
+}
+const ByteArray<197>& KeyAggContext::opaque() const {
+    return m_state->cache;
+}
 
 } // namespace keymeld::musig

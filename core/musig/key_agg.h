@@ -20,16 +20,18 @@ using bitcoin::XOnlyPubKey;
 /// KeySort: by the 33 bytes. Stable. [any-thread]
 void key_sort(std::vector<PlainPubKey>& keys);
 
-/// An ordered key list aggregated and tweaked. Public, immutable and cheap to copy (copies share it); making one costs
-/// 34 us a key, so keep it or take it from a KeyAggCache. Thread rule: any thread.
+/// An ordered key list aggregated and tweaked. Public, immutable and cheap to copy (copies share
+/// it); making one costs 34 us a key, so keep it or take it from a KeyAggCache. Thread rule: any
+/// thread.
 class KeyAggContext {
   public:
     /// Most keys and tweaks in one context.
     static constexpr std::size_t kMaxKeys = 1000;
     static constexpr std::size_t kMaxTweaks = 8;
 
-    /// `ordered_keys` in aggregation order (equal keys are allowed), `tweaks` in order of application. `Errc::InvalidArgument` for no key or
-    /// too many, `Errc::InvalidScalar` for a tweak not below the group order, `Errc::AggregateAtInfinity`.
+    /// `ordered_keys` in aggregation order (equal keys are allowed), `tweaks` in order of
+    /// application. `Errc::InvalidArgument` for no key or too many, `Errc::InvalidScalar` for a
+    /// tweak not below the group order, `Errc::AggregateAtInfinity`.
     static Result<KeyAggContext> create(std::span<const PlainPubKey> ordered_keys,
                                         std::span<const Tweak> tweaks = {});
 

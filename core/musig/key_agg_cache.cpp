@@ -74,7 +74,8 @@ Result<KeyAggContext> KeyAggCache::get(std::span<const PlainPubKey> ordered_keys
         }
         ++state.stats.misses;
     }
-    // Outside the lock, so that a large aggregation holds nobody up; two threads may then make the same one.
+    // Outside the lock, so that a large aggregation holds nobody up; two threads may then make the
+    // same one.
     KEYMELD_TRY(const KeyAggContext made, KeyAggContext::create(ordered_keys, tweaks));
     const std::lock_guard lock(state.mutex);
     if (made.signer_count() <= state.max_keys && !state.index.contains(id)) {

@@ -18,8 +18,10 @@ class KeyAggCache {
     KeyAggCache(const KeyAggCache&) = delete;
     KeyAggCache& operator=(const KeyAggCache&) = delete;
 
-    /// The context of this ordered key list and these tweaks, from memory or made. Errors as KeyAggContext::create(); they are not remembered.
-    Result<KeyAggContext> get(std::span<const PlainPubKey> ordered_keys, std::span<const Tweak> tweaks);
+    /// The context of this ordered key list and these tweaks, from memory or made. Errors as
+    /// KeyAggContext::create(); they are not remembered.
+    Result<KeyAggContext> get(std::span<const PlainPubKey> ordered_keys,
+                              std::span<const Tweak> tweaks);
 
     struct Stats {
         std::size_t entries = 0;

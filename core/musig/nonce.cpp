@@ -18,7 +18,8 @@ using crypto::secp_context;
 
 Result<PubNonce> PubNonce::parse(ByteView bytes66) {
     secp256k1_musig_pubnonce nonce;
-    if (bytes66.size() != 66 || secp256k1_musig_pubnonce_parse(secp_context(), &nonce, bytes66.data()) != 1)
+    if (bytes66.size() != 66 ||
+        secp256k1_musig_pubnonce_parse(secp_context(), &nonce, bytes66.data()) != 1)
         return fail(Errc::InvalidPoint, "not a MuSig2 public nonce");
     PubNonce out;
     std::memcpy(out.m_bytes.data(), bytes66.data(), bytes66.size());
@@ -38,7 +39,8 @@ PubNonce PubNonce::from_opaque(const ByteArray<132>& opaque) {
 
 Result<AggNonce> AggNonce::parse(ByteView bytes66) {
     secp256k1_musig_aggnonce nonce;
-    if (bytes66.size() != 66 || secp256k1_musig_aggnonce_parse(secp_context(), &nonce, bytes66.data()) != 1)
+    if (bytes66.size() != 66 ||
+        secp256k1_musig_aggnonce_parse(secp_context(), &nonce, bytes66.data()) != 1)
         return fail(Errc::InvalidPoint, "not a MuSig2 aggregate nonce");
     AggNonce out;
     std::memcpy(out.m_bytes.data(), bytes66.data(), bytes66.size());
@@ -67,7 +69,8 @@ Result<NoncePair> nonce_gen(const SecretKey& key, const KeyAggContext* aggregate
     const secure::ScopedCleanse wipe_secret(secret);
     secp256k1_musig_pubnonce pub;
     if (secp256k1_musig_nonce_gen(secp_context(), &secret, &pub, session_random.expose_mut().data(),
-                                  key.expose().data(), &signer, message != nullptr ? message->data() : nullptr,
+                                  key.expose().data(), &signer,
+                                  message != nullptr ? message->data() : nullptr,
                                   aggregate != nullptr ? &cache : nullptr, nullptr) != 1 ||
         misuse_reported())
         return fail(Errc::Internal, "MuSig2 nonce generation failed");

@@ -1,7 +1,8 @@
 // Nonces (BIP-327 NonceGen, NonceAgg).
 //
-// A secret nonce used for two signatures gives away the private key. So a SecNonce is made only by nonce_gen() from fresh randomness, lives
-// in locked memory, cannot be copied, serialised, printed or rebuilt, and is handed to partial_sign() by value, which ends it on every path.
+// A secret nonce used for two signatures gives away the private key. So a SecNonce is made only by
+// nonce_gen() from fresh randomness, lives in locked memory, cannot be copied, serialised, printed
+// or rebuilt, and is handed to partial_sign() by value, which ends it on every path.
 #pragma once
 
 #include <optional>
@@ -33,7 +34,8 @@ class PubNonce {
     ByteArray<132> m_opaque{};
 };
 
-/// Sum of all public nonces, 66 bytes; public. Each half may be the point at infinity (33 zero bytes).
+/// Sum of all public nonces, 66 bytes; public. Each half may be the point at infinity (33 zero
+/// bytes).
 class AggNonce {
   public:
     /// `Errc::InvalidPoint` unless 66 bytes that are two points. [any-thread]
@@ -55,8 +57,9 @@ struct NoncePair;
 class PartialSignature;
 class SessionContext;
 
-/// Makes a nonce pair for one signature by `key` (42 us). The message and the aggregate key, where known, are mixed in as a second line of
-/// defence behind the randomness. `Errc::Internal` only on a defect. [any-thread]
+/// Makes a nonce pair for one signature by `key` (42 us). The message and the aggregate key, where
+/// known, are mixed in as a second line of defence behind the randomness. `Errc::Internal` only on
+/// a defect. [any-thread]
 Result<NoncePair> nonce_gen(const SecretKey& key, const KeyAggContext* aggregate = nullptr,
                             const ByteArray<32>* message = nullptr);
 
@@ -75,7 +78,8 @@ class SecNonce {
     const PlainPubKey& signer() const { return m_signer; }
 
   private:
-    friend Result<NoncePair> nonce_gen(const SecretKey&, const KeyAggContext*, const ByteArray<32>*);
+    friend Result<NoncePair> nonce_gen(const SecretKey&, const KeyAggContext*,
+                                       const ByteArray<32>*);
     friend Result<PartialSignature> partial_sign(SecNonce, const SecretKey&, const KeyAggContext&,
                                                  const SessionContext&);
     SecNonce(secure::SecretArray<132> data, const PlainPubKey& signer)
@@ -90,7 +94,8 @@ struct NoncePair {
     PubNonce pub;
 };
 
-/// Adds up the public nonces of all signers, in any order. `Errc::InvalidArgument` for none. [any-thread]
+/// Adds up the public nonces of all signers, in any order. `Errc::InvalidArgument` for none.
+/// [any-thread]
 Result<AggNonce> nonce_agg(std::span<const PubNonce> nonces);
 
 } // namespace keymeld::musig

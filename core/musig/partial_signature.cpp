@@ -29,7 +29,8 @@ PartialSignature PartialSignature::from_opaque(const ByteArray<36>& opaque) {
     const auto signature = opaque_load<secp256k1_musig_partial_sig>(opaque);
     PartialSignature out;
     out.m_opaque = opaque;
-    if (secp256k1_musig_partial_sig_serialize(secp_context(), out.m_bytes.data(), &signature) != 1 ||
+    if (secp256k1_musig_partial_sig_serialize(secp_context(), out.m_bytes.data(), &signature) !=
+            1 ||
         misuse_reported())
         throw std::logic_error("partial signature object without a scalar");
     return out;

@@ -1,4 +1,5 @@
-// PartialSignature: one signer's share of a signature, 32 bytes; public to the signers of the session.
+// PartialSignature: one signer's share of a signature, 32 bytes; public to the signers of the
+// session.
 #pragma once
 
 #include "core/base/bytes.h"

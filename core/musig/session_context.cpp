@@ -15,7 +15,9 @@ using crypto::secp_context;
 
 namespace {
 
-Error other_key() { return fail(Errc::InvalidArgument, "signing session was made for another aggregate key"); }
+Error other_key() {
+    return fail(Errc::InvalidArgument, "signing session was made for another aggregate key");
+}
 
 } // namespace
 
@@ -24,7 +26,8 @@ Result<SessionContext> SessionContext::create(const AggNonce& nonce, const ByteA
     const auto cache = opaque_load<secp256k1_musig_keyagg_cache>(aggregate.opaque());
     const auto agg_nonce = opaque_load<secp256k1_musig_aggnonce>(nonce.opaque());
     secp256k1_musig_session session;
-    if (secp256k1_musig_nonce_process(secp_context(), &session, &agg_nonce, message.data(), &cache) != 1 ||
+    if (secp256k1_musig_nonce_process(secp_context(), &session, &agg_nonce, message.data(),
+                                      &cache) != 1 ||
         misuse_reported())
         return fail(Errc::Internal, "MuSig2 nonce processing failed");
     SessionContext out;
@@ -38,7 +41,8 @@ bool belongs_to(const SessionContext& session, const KeyAggContext& aggregate) {
     return session.m_key == aggregate.key().bytes();
 }
 
-Result<PartialSignature> partial_sign(SecNonce nonce, const SecretKey& key, const KeyAggContext& aggregate,
+Result<PartialSignature> partial_sign(SecNonce nonce, const SecretKey& key,
+                                      const KeyAggContext& aggregate,
                                       const SessionContext& session) {
     // From here on the nonce dies with this call, whichever way it ends.
     if (!nonce.usable())
@@ -63,14 +67,16 @@ Result<PartialSignature> partial_sign(SecNonce nonce, const SecretKey& key, cons
     const auto cache = opaque_load<secp256k1_musig_keyagg_cache>(aggregate.opaque());
     const auto process = opaque_load<secp256k1_musig_session>(session.opaque());
     secp256k1_musig_partial_sig signature;
-    if (secp256k1_musig_partial_sign(secp_context(), &signature, &secret, &pair, &cache, &process) != 1 ||
+    if (secp256k1_musig_partial_sign(secp_context(), &signature, &secret, &pair, &cache,
+                                     &process) != 1 ||
         misuse_reported())
         return fail(Errc::Internal, "MuSig2 partial signing failed");
     return PartialSignature::from_opaque(opaque_store(signature));
 }
 
-Status partial_sig_verify(const PartialSignature& signature, const PubNonce& nonce, SignerIndex signer,
-                          const KeyAggContext& aggregate, const SessionContext& session) {
+Status partial_sig_verify(const PartialSignature& signature, const PubNonce& nonce,
+                          SignerIndex signer, const KeyAggContext& aggregate,
+                          const SessionContext& session) {
     if (signer.value >= aggregate.signer_count())
         return fail(Errc::InvalidArgument, "no such signer");
     if (!belongs_to(session, aggregate))
@@ -80,8 +86,8 @@ Status partial_sig_verify(const PartialSignature& signature, const PubNonce& non
     const auto key = opaque_load<secp256k1_pubkey>(aggregate.signer_keys()[signer.value].opaque());
     const auto cache = opaque_load<secp256k1_musig_keyagg_cache>(aggregate.opaque());
     const auto process = opaque_load<secp256k1_musig_session>(session.opaque());
-    const int valid =
-        secp256k1_musig_partial_sig_verify(secp_context(), &parsed, &pub_nonce, &key, &cache, &process);
+    const int valid = secp256k1_musig_partial_sig_verify(secp_context(), &parsed, &pub_nonce, &key,
+                                                         &cache, &process);
     if (misuse_reported())
         return fail(Errc::Internal, "MuSig2 partial verification failed");
     if (valid != 1)
@@ -110,18 +116,21 @@ Result<SchnorrSignature> partial_sig_agg(const SessionContext& session,
     return out;
 }
 
-Result<SchnorrSignature> aggregate_and_verify(const KeyAggContext& aggregate, const SessionContext& session,
+Result<SchnorrSignature> aggregate_and_verify(const KeyAggContext& aggregate,
+                                              const SessionContext& session,
                                               std::span<const PubNonce> nonces,
                                               std::span<const PartialSignature> signatures) {
     if (nonces.size() != aggregate.signer_count() || signatures.size() != aggregate.signer_count())
-        return fail(Errc::InvalidArgument, "one nonce and one partial signature per signer are needed");
+        return fail(Errc::InvalidArgument,
+                    "one nonce and one partial signature per signer are needed");
     if (!belongs_to(session, aggregate))
         return other_key();
     KEYMELD_TRY(const SchnorrSignature signature, partial_sig_agg(session, signatures));
     if (bitcoin::schnorr_verify(signature, session.message(), aggregate.x_only()))
         return signature;
     for (std::uint32_t i = 0; i < signatures.size(); ++i)
-        KEYMELD_CHECK(partial_sig_verify(signatures[i], nonces[i], SignerIndex{i}, aggregate, session));
+        KEYMELD_CHECK(
+            partial_sig_verify(signatures[i], nonces[i], SignerIndex{i}, aggregate, session));
     return fail(Errc::Internal, "signature does not verify though every partial signature does");
 }
 

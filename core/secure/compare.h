@@ -5,7 +5,8 @@
 
 namespace keymeld::secure {
 
-/// True if both have the same length and the same bytes. The time depends on the lengths only. [any-thread]
+/// True if both have the same length and the same bytes. The time depends on the lengths only.
+/// [any-thread]
 [[nodiscard]] bool ct_equal(ByteView a, ByteView b) noexcept;
 
 } // namespace keymeld::secure

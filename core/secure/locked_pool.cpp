@@ -28,9 +28,11 @@ using locked_pool::Usage;
     const std::string allowed = limit.rlim_cur == RLIM_INFINITY
                                     ? "unlimited"
                                     : std::to_string(limit.rlim_cur / 1024) + " KiB";
-    return "cannot lock " + std::to_string(wanted / 1024) + " KiB more memory for secrets: " +
-           std::to_string(locked / 1024) + " KiB are locked and the limit (RLIMIT_MEMLOCK) is " + allowed +
-           "; raise it (ulimit -l, LimitMEMLOCK= of a systemd unit, --ulimit memlock= of a container) "
+    return "cannot lock " + std::to_string(wanted / 1024) +
+           " KiB more memory for secrets: " + std::to_string(locked / 1024) +
+           " KiB are locked and the limit (RLIMIT_MEMLOCK) is " + allowed +
+           "; raise it (ulimit -l, LimitMEMLOCK= of a systemd unit, --ulimit memlock= of a "
+           "container) "
            "or hold fewer keys";
 }
 
@@ -80,7 +82,8 @@ class Pool {
 
     void before_fork() { m_mutex.lock(); }
     void after_fork_in_parent() { m_mutex.unlock(); }
-    // The child's pages are empty (MADV_WIPEONFORK), so are the links of the free lists, and memory locks are not inherited.
+    // The child's pages are empty (MADV_WIPEONFORK), so are the links of the free lists, and memory
+    // locks are not inherited.
     void after_fork_in_child() {
         m_free.fill(nullptr);
         for (const auto& [address, size] : m_mappings) {
@@ -92,8 +95,8 @@ class Pool {
 
   private:
     static std::size_t class_of(std::size_t size) {
-        return static_cast<std::size_t>(
-            std::lower_bound(kClasses.begin(), kClasses.end(), size) - kClasses.begin());
+        return static_cast<std::size_t>(std::lower_bound(kClasses.begin(), kClasses.end(), size) -
+                                        kClasses.begin());
     }
     std::size_t round_up(std::size_t size) const { return (size + m_page - 1) / m_page * m_page; }
 
@@ -111,7 +114,8 @@ class Pool {
         }
         const std::size_t length = kClasses[index];
         if (m_bump_left < length)
-            start_arena(std::clamp(m_usage.locked_bytes, kFirstArena, kLargestArena), round_up(length));
+            start_arena(std::clamp(m_usage.locked_bytes, kFirstArena, kLargestArena),
+                        round_up(length));
         void* const block = m_bump;
         m_bump += length;
         m_bump_left -= length;
@@ -150,7 +154,8 @@ class Pool {
         return block;
     }
 
-    // `size` bytes of whole pages with an inaccessible page on either side; null if they cannot be locked.
+    // `size` bytes of whole pages with an inaccessible page on either side; null if they cannot be
+    // locked.
     void* map_locked(std::size_t size) {
         if (m_unusable)
             return nullptr;
@@ -235,11 +240,17 @@ namespace locked_pool {
 
 #if !defined(KEYMELD_SANITIZED)
 
-void* allocate(std::size_t size) { return pool().allocate(size); }
+void* allocate(std::size_t size) {
+    return pool().allocate(size);
+}
 
-void deallocate(void* block, std::size_t size) noexcept { pool().deallocate(block, size); }
+void deallocate(void* block, std::size_t size) noexcept {
+    pool().deallocate(block, size);
+}
 
-Usage usage() { return pool().usage(); }
+Usage usage() {
+    return pool().usage();
+}
 
 Status reserve(std::size_t bytes) {
     try {
@@ -275,7 +286,9 @@ Usage usage() {
     return g_usage;
 }
 
-Status reserve(std::size_t) { return {}; }
+Status reserve(std::size_t) {
+    return {};
+}
 
 #endif
 

@@ -1,9 +1,10 @@
-// Memory for secrets: never swapped, never in a core dump, empty in a forked child, between guard pages.
+// Memory for secrets: never swapped, never in a core dump, empty in a forked child, between guard
+// pages.
 //
-// Small blocks share a few locked arenas that grow as needed (a lock costs whole pages and RLIMIT_MEMLOCK is often 8 MB),
-// large blocks have mappings of their own. A freed block is wiped at once. Use SecretBytes and SecretArray, not this.
-// In builds with a sanitizer (KEYMELD_SANITIZED) the pool is off and blocks come from the heap, so that the sanitizer
-// sees every overrun.
+// Small blocks share a few locked arenas that grow as needed (a lock costs whole pages and
+// RLIMIT_MEMLOCK is often 8 MB), large blocks have mappings of their own. A freed block is wiped at
+// once. Use SecretBytes and SecretArray, not this. In builds with a sanitizer (KEYMELD_SANITIZED)
+// the pool is off and blocks come from the heap, so that the sanitizer sees every overrun.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@
 
 namespace keymeld::secure {
 
-/// No more memory can be locked. what() says how much is in use, what the limit is and how to raise it.
+/// No more memory can be locked. what() says how much is in use, what the limit is and how to raise
+/// it.
 class LockedMemoryExhausted : public std::bad_alloc {
   public:
     explicit LockedMemoryExhausted(std::string message) : m_message(std::move(message)) {}
@@ -38,8 +40,8 @@ struct Usage {
 };
 Usage usage();
 
-/// Locks at least `bytes` ahead of need, so that a limit that is too low shows at start-up. `Errc::Io` with the text of
-/// LockedMemoryExhausted. [startup]
+/// Locks at least `bytes` ahead of need, so that a limit that is too low shows at start-up.
+/// `Errc::Io` with the text of LockedMemoryExhausted. [startup]
 Status reserve(std::size_t bytes);
 
 } // namespace locked_pool

@@ -13,9 +13,11 @@ namespace keymeld::secure {
 Status harden_process(std::size_t locked_bytes) {
     const rlimit no_core{0, 0};
     if (setrlimit(RLIMIT_CORE, &no_core) != 0)
-        return fail(Errc::Io, std::string("cannot turn core dumps off (RLIMIT_CORE): ") + std::strerror(errno));
+        return fail(Errc::Io, std::string("cannot turn core dumps off (RLIMIT_CORE): ") +
+                                  std::strerror(errno));
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-        return fail(Errc::Io, std::string("cannot make the process non-dumpable: ") + std::strerror(errno));
+        return fail(Errc::Io,
+                    std::string("cannot make the process non-dumpable: ") + std::strerror(errno));
     return locked_pool::reserve(locked_bytes);
 }
 

@@ -7,9 +7,9 @@
 
 namespace keymeld::secure {
 
-/// No core dumps (RLIMIT_CORE 0, PR_SET_DUMPABLE 0) and `locked_bytes` of locked memory reserved. `Errc::Io` with what to do
-/// when the system refuses; the program must then not start. In a debug build memory that cannot be locked
-/// is a warning only. [startup]
+/// No core dumps (RLIMIT_CORE 0, PR_SET_DUMPABLE 0) and `locked_bytes` of locked memory reserved.
+/// `Errc::Io` with what to do when the system refuses; the program must then not start. In a debug
+/// build memory that cannot be locked is a warning only. [startup]
 Status harden_process(std::size_t locked_bytes = 64 * 1024);
 
 } // namespace keymeld::secure

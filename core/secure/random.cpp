@@ -9,8 +9,7 @@ namespace keymeld::secure {
 
 void random_bytes(MutableByteView out) {
     while (!out.empty()) {
-        const std::size_t part =
-            std::min<std::size_t>(out.size(), std::numeric_limits<int>::max());
+        const std::size_t part = std::min<std::size_t>(out.size(), std::numeric_limits<int>::max());
         if (RAND_priv_bytes(out.data(), static_cast<int>(part)) != 1)
             throw std::runtime_error("the random number generator failed");
         out = out.subspan(part);

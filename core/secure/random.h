@@ -6,8 +6,8 @@
 
 namespace keymeld::secure {
 
-/// Fills `out` with random bytes fit for keys. Throws std::runtime_error if the generator fails, which no caller can
-/// repair. [any-thread]
+/// Fills `out` with random bytes fit for keys. Throws std::runtime_error if the generator fails,
+/// which no caller can repair. [any-thread]
 void random_bytes(MutableByteView out);
 
 /// Public random bytes: nonces, ids.
@@ -24,8 +24,8 @@ template <std::size_t N> SecretArray<N> random_secret() {
     return out;
 }
 
-/// Mixes bytes of another source (the NSM device) into the generator. They are counted as worth nothing, so a bad source
-/// does no harm.
+/// Mixes bytes of another source (the NSM device) into the generator. They are counted as worth
+/// nothing, so a bad source does no harm.
 void stir_random(ByteView bytes);
 
 } // namespace keymeld::secure

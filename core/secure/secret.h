@@ -1,10 +1,12 @@
-// SecretBytes (sized at run time) and SecretArray<N>: where every private key, session secret, shared secret and nonce lives.
+// SecretBytes (sized at run time) and SecretArray<N>: where every private key, session secret,
+// shared secret and nonce lives.
 //
-// The bytes are in the locked pool behind a pointer, so a move copies nothing secret. Move-only; a copy needs clone(), which
-// can be searched for. There is no ==, no <<, no formatter, no iterator and no conversion: compare with ct_equal, and pass
-// expose() only to a function that needs the bytes, for the length of the call.
-// A view from expose() dies with the object; copying its bytes into a std::string or Bytes is the misuse that costs a key.
-// Allocation throws LockedMemoryExhausted. Thread rule: as any value, one thread at a time or read only.
+// The bytes are in the locked pool behind a pointer, so a move copies nothing secret. Move-only; a
+// copy needs clone(), which can be searched for. There is no ==, no <<, no formatter, no iterator
+// and no conversion: compare with ct_equal, and pass expose() only to a function that needs the
+// bytes, for the length of the call. A view from expose() dies with the object; copying its bytes
+// into a std::string or Bytes is the misuse that costs a key. Allocation throws
+// LockedMemoryExhausted. Thread rule: as any value, one thread at a time or read only.
 #pragma once
 
 #include <cstring>

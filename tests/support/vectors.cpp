@@ -38,10 +38,14 @@ std::string vectors_folder() {
     if (const char* const set = std::getenv("KEYMELD_VECTORS"))
         return set;
     const char* const source = std::getenv("KEYMELD_SOURCE_DIR"); // ctest sets it
-    return (fs::path(source != nullptr ? source : ".") / "../shared/vectors").lexically_normal().string();
+    return (fs::path(source != nullptr ? source : ".") / "../shared/vectors")
+        .lexically_normal()
+        .string();
 }
 
-std::optional<value> load_json(std::string_view file) { return parse_file(fs::path(vectors_folder()) / file); }
+std::optional<value> load_json(std::string_view file) {
+    return parse_file(fs::path(vectors_folder()) / file);
+}
 
 std::optional<value> load_rest_vectors() {
     return parse_file(fs::path(vectors_folder()) / "../spec/rest-v1-vectors.json");

@@ -1,6 +1,7 @@
-// BIP-327 vectors that give a secret nonce. Neither libsecp256k1 nor our interface takes one, on purpose, so this test writes the library's
-// opaque structures itself, as libsecp256k1 0.6 and 0.7 lay them out, and skips when the library at hand lays them out otherwise.
-// It shows that our key aggregation and session contexts make the library sign what the BIP says.
+// BIP-327 vectors that give a secret nonce. Neither libsecp256k1 nor our interface takes one, on
+// purpose, so this test writes the library's opaque structures itself, as libsecp256k1 0.6 and 0.7
+// lay them out, and skips when the library at hand lays them out otherwise. It shows that our key
+// aggregation and session contexts make the library sign what the BIP says.
 #include <cstring>
 
 #include <secp256k1.h>
@@ -40,7 +41,8 @@ bool layout_is_known() {
     auto random = secure::random_array<32>();
     secp256k1_musig_secnonce nonce;
     secp256k1_musig_pubnonce pub;
-    if (secp256k1_musig_nonce_gen(secp_context(), &nonce, &pub, random.data(), nullptr, &point, nullptr, nullptr, nullptr) != 1)
+    if (secp256k1_musig_nonce_gen(secp_context(), &nonce, &pub, random.data(), nullptr, &point,
+                                  nullptr, nullptr, nullptr) != 1)
         return false;
     const PlainPubKey keys[] = {key.public_key()};
     const auto aggregate = KeyAggContext::create(keys).value();
@@ -49,9 +51,10 @@ bool layout_is_known() {
            std::memcmp(aggregate.opaque().data(), kKeyAggMagic.data(), 4) == 0;
 }
 
-#define KEYMELD_KNOWN_LAYOUT_OR_SKIP()                                                              \
-    if (!layout_is_known())                                                                         \
-    GTEST_SKIP() << "NOT RUN: this libsecp256k1 lays its opaque structures out in a way this test does not know"
+#define KEYMELD_KNOWN_LAYOUT_OR_SKIP()                                                             \
+    if (!layout_is_known())                                                                        \
+    GTEST_SKIP() << "NOT RUN: this libsecp256k1 lays its opaque structures out in a way this "     \
+                    "test does not know"
 
 std::vector<PlainPubKey> keys_of(const value& pool, const value& indices) {
     std::vector<PlainPubKey> out;
@@ -61,16 +64,18 @@ std::vector<PlainPubKey> keys_of(const value& pool, const value& indices) {
 }
 
 // Signs as partial_sign() does, but with a nonce of the vectors. Empty if the library refuses.
-std::optional<std::string> sign(const Bytes& sec_nonce97, const SecretKey& key, const KeyAggContext& aggregate,
-                                const SessionContext& session) {
+std::optional<std::string> sign(const Bytes& sec_nonce97, const SecretKey& key,
+                                const KeyAggContext& aggregate, const SessionContext& session) {
     const auto signer = PlainPubKey::parse(ByteView(sec_nonce97).subspan(64)).value();
-    auto nonce = make_sec_nonce(ByteView(sec_nonce97).first(32), ByteView(sec_nonce97).subspan(32, 32), signer);
+    auto nonce = make_sec_nonce(ByteView(sec_nonce97).first(32),
+                                ByteView(sec_nonce97).subspan(32, 32), signer);
     secp256k1_keypair pair;
     std::memcpy(pair.data, key.keypair().data(), sizeof pair.data);
     const auto cache = opaque_load<secp256k1_musig_keyagg_cache>(aggregate.opaque());
     const auto process = opaque_load<secp256k1_musig_session>(session.opaque());
     secp256k1_musig_partial_sig signature;
-    if (secp256k1_musig_partial_sign(secp_context(), &signature, &nonce, &pair, &cache, &process) != 1) {
+    if (secp256k1_musig_partial_sign(secp_context(), &signature, &nonce, &pair, &cache, &process) !=
+        1) {
         EXPECT_TRUE(misuse_reported());
         return std::nullopt;
     }
@@ -82,24 +87,33 @@ TEST(Bip327OpaqueVectors, Sign) {
     KEYMELD_KNOWN_LAYOUT_OR_SKIP();
     const SecretKey key = SecretKey::parse(unhex(vectors.at("sk"))).value();
     const auto session_of = [&](const value& v, const KeyAggContext& aggregate) {
-        const auto sum = AggNonce::parse(unhex(vectors.at("aggnonces").at(index(v.at("aggnonce_index"))))).value();
-        return SessionContext::create(sum, unhex_array<32>(vectors.at("msgs").at(index(v.at("msg_index")))), aggregate).value();
+        const auto sum =
+            AggNonce::parse(unhex(vectors.at("aggnonces").at(index(v.at("aggnonce_index")))))
+                .value();
+        return SessionContext::create(
+                   sum, unhex_array<32>(vectors.at("msgs").at(index(v.at("msg_index")))), aggregate)
+            .value();
     };
     std::size_t done = 0;
     for (const value& v : vectors.at("valid_test_cases").as_array()) {
         if (unhex(vectors.at("msgs").at(index(v.at("msg_index")))).size() != 32)
             continue;
-        const auto aggregate = KeyAggContext::create(keys_of(vectors.at("pubkeys"), v.at("key_indices"))).value();
-        EXPECT_EQ(sign(unhex(vectors.at("secnonces").at(0)), key, aggregate, session_of(v, aggregate)),
-                  hex_encode(unhex(v.at("expected"))));
+        const auto aggregate =
+            KeyAggContext::create(keys_of(vectors.at("pubkeys"), v.at("key_indices"))).value();
+        EXPECT_EQ(
+            sign(unhex(vectors.at("secnonces").at(0)), key, aggregate, session_of(v, aggregate)),
+            hex_encode(unhex(v.at("expected"))));
         ++done;
     }
     EXPECT_EQ(done, 4u);
 
     // "Secnonce is invalid which may indicate nonce reuse"
     const auto& reuse = vectors.at("sign_error_test_cases").as_array().back();
-    const auto aggregate = KeyAggContext::create(keys_of(vectors.at("pubkeys"), reuse.at("key_indices"))).value();
-    EXPECT_EQ(sign(unhex(vectors.at("secnonces").at(1)), key, aggregate, session_of(reuse, aggregate)), std::nullopt);
+    const auto aggregate =
+        KeyAggContext::create(keys_of(vectors.at("pubkeys"), reuse.at("key_indices"))).value();
+    EXPECT_EQ(
+        sign(unhex(vectors.at("secnonces").at(1)), key, aggregate, session_of(reuse, aggregate)),
+        std::nullopt);
 }
 
 TEST(Bip327OpaqueVectors, Tweak) {
@@ -113,11 +127,16 @@ TEST(Bip327OpaqueVectors, Tweak) {
         std::vector<Tweak> tweaks;
         for (const value& i : v.at("tweak_indices").as_array()) {
             const bool x_only = v.at("is_xonly").at(tweaks.size()).as_bool();
-            tweaks.push_back({unhex_array<32>(vectors.at("tweaks").at(index(i))), x_only ? TweakMode::XOnly : TweakMode::Plain});
+            tweaks.push_back({unhex_array<32>(vectors.at("tweaks").at(index(i))),
+                              x_only ? TweakMode::XOnly : TweakMode::Plain});
         }
-        const auto aggregate = KeyAggContext::create(keys_of(vectors.at("pubkeys"), v.at("key_indices")), tweaks).value();
-        const auto session = SessionContext::create(sum, unhex_array<32>(vectors.at("msg")), aggregate).value();
-        EXPECT_EQ(sign(unhex(vectors.at("secnonce")), key, aggregate, session), hex_encode(unhex(v.at("expected"))))
+        const auto aggregate =
+            KeyAggContext::create(keys_of(vectors.at("pubkeys"), v.at("key_indices")), tweaks)
+                .value();
+        const auto session =
+            SessionContext::create(sum, unhex_array<32>(vectors.at("msg")), aggregate).value();
+        EXPECT_EQ(sign(unhex(vectors.at("secnonce")), key, aggregate, session),
+                  hex_encode(unhex(v.at("expected"))))
             << v.at("comment");
     }
 }
@@ -133,7 +152,9 @@ TEST(Bip327OpaqueVectors, NonceGen) {
         auto random = unhex_array<32>(v.at("rand_"));
         const auto signer = PlainPubKey::parse(unhex(v.at("pk"))).value();
         const auto point = opaque_load<secp256k1_pubkey>(signer.opaque());
-        const auto optional32 = [&](std::string_view name) { return v.at(name).is_null() ? Bytes{} : unhex(v.at(name)); };
+        const auto optional32 = [&](std::string_view name) {
+            return v.at(name).is_null() ? Bytes{} : unhex(v.at(name));
+        };
         const Bytes secret = optional32("sk");
         const Bytes message = optional32("msg");
         const Bytes extra = optional32("extra_in");
@@ -150,12 +171,17 @@ TEST(Bip327OpaqueVectors, NonceGen) {
         }
         secp256k1_musig_secnonce nonce;
         secp256k1_musig_pubnonce pub;
-        const auto pointer = [](const Bytes& bytes) { return bytes.empty() ? nullptr : bytes.data(); };
-        ASSERT_EQ(secp256k1_musig_nonce_gen(secp_context(), &nonce, &pub, random.data(), pointer(secret), &point,
-                                            pointer(message), has_aggregate ? &cache : nullptr, pointer(extra)),
+        const auto pointer = [](const Bytes& bytes) {
+            return bytes.empty() ? nullptr : bytes.data();
+        };
+        ASSERT_EQ(secp256k1_musig_nonce_gen(secp_context(), &nonce, &pub, random.data(),
+                                            pointer(secret), &point, pointer(message),
+                                            has_aggregate ? &cache : nullptr, pointer(extra)),
                   1);
-        EXPECT_EQ(hex_encode(ByteView(nonce.data + 4, 64)) + signer.hex(), hex_encode(unhex(v.at("expected_secnonce"))));
-        EXPECT_EQ(hex_encode(PubNonce::from_opaque(opaque_store(pub)).bytes()), hex_encode(unhex(v.at("expected_pubnonce"))));
+        EXPECT_EQ(hex_encode(ByteView(nonce.data + 4, 64)) + signer.hex(),
+                  hex_encode(unhex(v.at("expected_secnonce"))));
+        EXPECT_EQ(hex_encode(PubNonce::from_opaque(opaque_store(pub)).bytes()),
+                  hex_encode(unhex(v.at("expected_pubnonce"))));
         ++done;
     }
     EXPECT_EQ(done, 2u);

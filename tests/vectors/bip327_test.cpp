@@ -1,4 +1,5 @@
-// BIP-327: the vectors that the public interface can run. Those that need a given secret nonce are in bip327_opaque_test.cpp.
+// BIP-327: the vectors that the public interface can run. Those that need a given secret nonce are
+// in bip327_opaque_test.cpp.
 #include "core/musig/session_context.h"
 #include "tests/support/vectors.h"
 
@@ -8,9 +9,11 @@ namespace {
 using namespace musig;
 using bitcoin::schnorr_verify;
 
-// What a signer's bytes are read as, with the blame that the vectors expect when they cannot be read.
+// What a signer's bytes are read as, with the blame that the vectors expect when they cannot be
+// read.
 template <class T>
-Result<std::vector<T>> parse_all(const value& pool, const value& indices, Contribution contribution) {
+Result<std::vector<T>> parse_all(const value& pool, const value& indices,
+                                 Contribution contribution) {
     std::vector<T> out;
     std::uint32_t signer = 0;
     for (const value& i : indices.as_array()) {
@@ -30,14 +33,17 @@ std::vector<Tweak> tweaks_of(const value& pool, const object& test) {
     const array& modes = test.at("is_xonly").as_array();
     for (const value& i : test.at("tweak_indices").as_array()) {
         const bool x_only = modes.at(out.size()).as_bool();
-        out.push_back({unhex_array<32>(pool.at(index(i))), x_only ? TweakMode::XOnly : TweakMode::Plain});
+        out.push_back(
+            {unhex_array<32>(pool.at(index(i))), x_only ? TweakMode::XOnly : TweakMode::Plain});
     }
     return out;
 }
 
 void expect_blame(const Error& error, const value& expected, Contribution contribution) {
     ASSERT_EQ(text(expected.at("type")), "invalid_contribution");
-    EXPECT_EQ(blamed(error), (InvalidContribution{SignerIndex{expected.at("signer").to_number<std::uint32_t>()}, contribution}));
+    EXPECT_EQ(blamed(error),
+              (InvalidContribution{SignerIndex{expected.at("signer").to_number<std::uint32_t>()},
+                                   contribution}));
 }
 
 TEST(Bip327Vectors, KeySort) {
@@ -58,21 +64,28 @@ TEST(Bip327Vectors, KeyAgg) {
     const array& valid = vectors.at("valid_test_cases").as_array();
     ASSERT_EQ(valid.size(), 4u);
     for (const value& v : valid) {
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey).value();
-        EXPECT_EQ(hex_encode(KeyAggContext::create(keys)->x_only().bytes()), hex_encode(unhex(v.at("expected"))));
+        const auto keys =
+            parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey)
+                .value();
+        EXPECT_EQ(hex_encode(KeyAggContext::create(keys)->x_only().bytes()),
+                  hex_encode(unhex(v.at("expected"))));
     }
     std::size_t checked = 0;
     for (const value& v : vectors.at("error_test_cases").as_array()) {
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey);
+        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"),
+                                                 Contribution::PubKey);
         ++checked;
         if (!keys) {
             expect_blame(keys.error(), v.at("error"), Contribution::PubKey);
             continue;
         }
-        const auto made = KeyAggContext::create(*keys, tweaks_of(vectors.at("tweaks"), v.as_object()));
+        const auto made =
+            KeyAggContext::create(*keys, tweaks_of(vectors.at("tweaks"), v.as_object()));
         ASSERT_FALSE(made) << v.at("comment");
-        const bool infinity = text(v.at("error").at("message")).find("infinity") != std::string::npos;
-        EXPECT_EQ(made.error().code, infinity ? Errc::AggregateAtInfinity : Errc::InvalidScalar) << v.at("comment");
+        const bool infinity =
+            text(v.at("error").at("message")).find("infinity") != std::string::npos;
+        EXPECT_EQ(made.error().code, infinity ? Errc::AggregateAtInfinity : Errc::InvalidScalar)
+            << v.at("comment");
     }
     EXPECT_EQ(checked, 5u);
 }
@@ -82,13 +95,16 @@ TEST(Bip327Vectors, NonceAgg) {
     const array& valid = vectors.at("valid_test_cases").as_array();
     ASSERT_EQ(valid.size(), 2u);
     for (const value& v : valid) {
-        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("pnonce_indices"), Contribution::PubNonce).value();
+        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("pnonce_indices"),
+                                                Contribution::PubNonce)
+                                .value();
         EXPECT_EQ(hex_encode(nonce_agg(nonces)->bytes()), hex_encode(unhex(v.at("expected"))));
     }
     const array& bad = vectors.at("error_test_cases").as_array();
     ASSERT_EQ(bad.size(), 3u);
     for (const value& v : bad) {
-        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("pnonce_indices"), Contribution::PubNonce);
+        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("pnonce_indices"),
+                                                Contribution::PubNonce);
         ASSERT_FALSE(nonces) << v.at("comment");
         expect_blame(nonces.error(), v.at("error"), Contribution::PubNonce);
     }
@@ -105,15 +121,25 @@ TEST(Bip327Vectors, PartialSigVerify) {
             ++other_length; // libsecp256k1 signs 32-byte messages only
             continue;
         }
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey).value();
-        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"), Contribution::PubNonce).value();
+        const auto keys =
+            parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey)
+                .value();
+        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"),
+                                                Contribution::PubNonce)
+                                .value();
         const auto aggregate = KeyAggContext::create(keys).value();
         const auto sum = nonce_agg(nonces).value();
-        EXPECT_EQ(sum, AggNonce::parse(unhex(vectors.at("aggnonces").at(index(v.at("aggnonce_index"))))).value());
-        const auto session = SessionContext::create(sum, unhex_array<32>(messages.at(index(v.at("msg_index")))), aggregate).value();
+        EXPECT_EQ(sum,
+                  AggNonce::parse(unhex(vectors.at("aggnonces").at(index(v.at("aggnonce_index")))))
+                      .value());
+        const auto session =
+            SessionContext::create(sum, unhex_array<32>(messages.at(index(v.at("msg_index")))),
+                                   aggregate)
+                .value();
         const SignerIndex signer{v.at("signer_index").to_number<std::uint32_t>()};
         const auto partial = PartialSignature::parse(unhex(v.at("expected"))).value();
-        EXPECT_TRUE(partial_sig_verify(partial, nonces[signer.value], signer, aggregate, session)) << verified;
+        EXPECT_TRUE(partial_sig_verify(partial, nonces[signer.value], signer, aggregate, session))
+            << verified;
         ++verified;
     }
     EXPECT_EQ(verified, 4u);
@@ -130,13 +156,19 @@ TEST(Bip327Vectors, PartialSigVerifyFails) {
             EXPECT_EQ(text(v.at("comment")), "Signature exceeds group size");
             continue;
         }
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey).value();
-        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"), Contribution::PubNonce).value();
+        const auto keys =
+            parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey)
+                .value();
+        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"),
+                                                Contribution::PubNonce)
+                                .value();
         const auto aggregate = KeyAggContext::create(keys).value();
         const auto message = unhex_array<32>(vectors.at("msgs").at(index(v.at("msg_index"))));
-        const auto session = SessionContext::create(nonce_agg(nonces).value(), message, aggregate).value();
+        const auto session =
+            SessionContext::create(nonce_agg(nonces).value(), message, aggregate).value();
         const SignerIndex signer{v.at("signer_index").to_number<std::uint32_t>()};
-        const auto status = partial_sig_verify(*partial, nonces[signer.value], signer, aggregate, session);
+        const auto status =
+            partial_sig_verify(*partial, nonces[signer.value], signer, aggregate, session);
         ASSERT_FALSE(status) << v.at("comment");
         EXPECT_EQ(blamed(status.error()), (InvalidContribution{signer, Contribution::PartialSig}));
     }
@@ -144,8 +176,10 @@ TEST(Bip327Vectors, PartialSigVerifyFails) {
 
     std::size_t errors = 0;
     for (const value& v : vectors.at("verify_error_test_cases").as_array()) {
-        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"), Contribution::PubNonce);
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey);
+        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"),
+                                                Contribution::PubNonce);
+        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"),
+                                                 Contribution::PubKey);
         ASSERT_TRUE(!nonces || !keys) << v.at("comment");
         if (!nonces)
             expect_blame(nonces.error(), v.at("error"), Contribution::PubNonce);
@@ -161,7 +195,8 @@ TEST(Bip327Vectors, SignRefusesWhatCannotBeRead) {
     std::size_t keys_refused = 0;
     std::size_t nonces_refused = 0;
     for (const value& v : vectors.at("sign_error_test_cases").as_array()) {
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey);
+        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"),
+                                                 Contribution::PubKey);
         if (!keys) {
             expect_blame(keys.error(), v.at("error"), Contribution::PubKey);
             ++keys_refused;
@@ -181,21 +216,32 @@ TEST(Bip327Vectors, Tweaks) {
     const array& valid = vectors.at("valid_test_cases").as_array();
     ASSERT_EQ(valid.size(), 5u);
     for (const value& v : valid) {
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey).value();
-        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"), Contribution::PubNonce).value();
-        const auto aggregate = KeyAggContext::create(keys, tweaks_of(vectors.at("tweaks"), v.as_object())).value();
+        const auto keys =
+            parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey)
+                .value();
+        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"),
+                                                Contribution::PubNonce)
+                                .value();
+        const auto aggregate =
+            KeyAggContext::create(keys, tweaks_of(vectors.at("tweaks"), v.as_object())).value();
         const auto sum = nonce_agg(nonces).value();
         EXPECT_EQ(sum, AggNonce::parse(unhex(vectors.at("aggnonce"))).value());
         const auto session = SessionContext::create(sum, message, aggregate).value();
         const SignerIndex signer{v.at("signer_index").to_number<std::uint32_t>()};
         const auto partial = PartialSignature::parse(unhex(v.at("expected"))).value();
-        EXPECT_TRUE(partial_sig_verify(partial, nonces[signer.value], signer, aggregate, session)) << v.at("comment");
+        EXPECT_TRUE(partial_sig_verify(partial, nonces[signer.value], signer, aggregate, session))
+            << v.at("comment");
     }
     const array& bad = vectors.at("error_test_cases").as_array();
     ASSERT_EQ(bad.size(), 1u);
     for (const value& v : bad) {
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey).value();
-        EXPECT_EQ(KeyAggContext::create(keys, tweaks_of(vectors.at("tweaks"), v.as_object())).error().code, Errc::InvalidScalar);
+        const auto keys =
+            parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey)
+                .value();
+        EXPECT_EQ(KeyAggContext::create(keys, tweaks_of(vectors.at("tweaks"), v.as_object()))
+                      .error()
+                      .code,
+                  Errc::InvalidScalar);
     }
 }
 
@@ -205,11 +251,17 @@ TEST(Bip327Vectors, SigAgg) {
     const array& valid = vectors.at("valid_test_cases").as_array();
     ASSERT_EQ(valid.size(), 4u);
     for (const value& v : valid) {
-        const auto keys = parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey).value();
-        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"), Contribution::PubNonce).value();
-        const auto partials =
-            parse_all<PartialSignature>(vectors.at("psigs"), v.at("psig_indices"), Contribution::PartialSig).value();
-        const auto aggregate = KeyAggContext::create(keys, tweaks_of(vectors.at("tweaks"), v.as_object())).value();
+        const auto keys =
+            parse_all<PlainPubKey>(vectors.at("pubkeys"), v.at("key_indices"), Contribution::PubKey)
+                .value();
+        const auto nonces = parse_all<PubNonce>(vectors.at("pnonces"), v.at("nonce_indices"),
+                                                Contribution::PubNonce)
+                                .value();
+        const auto partials = parse_all<PartialSignature>(vectors.at("psigs"), v.at("psig_indices"),
+                                                          Contribution::PartialSig)
+                                  .value();
+        const auto aggregate =
+            KeyAggContext::create(keys, tweaks_of(vectors.at("tweaks"), v.as_object())).value();
         const auto sum = nonce_agg(nonces).value();
         EXPECT_EQ(sum, AggNonce::parse(unhex(v.at("aggnonce"))).value());
         const auto session = SessionContext::create(sum, message, aggregate).value();
@@ -221,7 +273,8 @@ TEST(Bip327Vectors, SigAgg) {
     const array& bad = vectors.at("error_test_cases").as_array();
     ASSERT_EQ(bad.size(), 1u);
     for (const value& v : bad) {
-        const auto partials = parse_all<PartialSignature>(vectors.at("psigs"), v.at("psig_indices"), Contribution::PartialSig);
+        const auto partials = parse_all<PartialSignature>(vectors.at("psigs"), v.at("psig_indices"),
+                                                          Contribution::PartialSig);
         ASSERT_FALSE(partials);
         expect_blame(partials.error(), v.at("error"), Contribution::PartialSig);
     }

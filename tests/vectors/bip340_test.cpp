@@ -7,7 +7,14 @@ namespace {
 
 using namespace bitcoin;
 
-enum Column : std::size_t { SecretColumn = 1, PublicColumn, AuxColumn, MessageColumn, SignatureColumn, ResultColumn };
+enum Column : std::size_t {
+    SecretColumn = 1,
+    PublicColumn,
+    AuxColumn,
+    MessageColumn,
+    SignatureColumn,
+    ResultColumn
+};
 
 TEST(Bip340Vectors, SignAndVerify) {
     KEYMELD_VECTORS_OR_SKIP(rows, load_csv("bip340.csv"));
@@ -27,7 +34,8 @@ TEST(Bip340Vectors, SignAndVerify) {
             continue;
         const auto secret = SecretKey::parse(unhex(row[SecretColumn])).value();
         EXPECT_EQ(XOnlyPubKey::from(secret.public_key()), *key) << i;
-        EXPECT_EQ(schnorr_sign(secret, message, unhex_array<32>(row[AuxColumn])).value(), signature) << i;
+        EXPECT_EQ(schnorr_sign(secret, message, unhex_array<32>(row[AuxColumn])).value(), signature)
+            << i;
         ++signed_count;
     }
     EXPECT_EQ(signed_count, 8u);

@@ -23,7 +23,8 @@ MerkleRoot root_of(const value& tree, std::vector<std::string>& leaves) {
         const MerkleRoot right = root_of(pair->at(1), leaves);
         return tap_branch_hash(left, right);
     }
-    const auto hash = tap_leaf_hash(tree.at("leafVersion").to_number<std::uint8_t>(), unhex(tree.at("script")));
+    const auto hash =
+        tap_leaf_hash(tree.at("leafVersion").to_number<std::uint8_t>(), unhex(tree.at("script")));
     leaves.push_back(hex_encode(hash));
     return hash;
 }
@@ -50,8 +51,10 @@ TEST(Bip341Vectors, OutputKeys) {
         const auto output = taproot_output(internal, root).value();
         EXPECT_EQ(output.key.hex(), text(steps.at("tweakedPubkey")));
         EXPECT_EQ(hex_encode(p2tr_script(output.key)), text(v.at("expected").at("scriptPubKey")));
-        EXPECT_EQ(p2tr_address(output.key, Network::Mainnet), text(v.at("expected").at("bip350Address")));
-        if (const value* const blocks = v.at("expected").as_object().if_contains("scriptPathControlBlocks")) {
+        EXPECT_EQ(p2tr_address(output.key, Network::Mainnet),
+                  text(v.at("expected").at("bip350Address")));
+        if (const value* const blocks =
+                v.at("expected").as_object().if_contains("scriptPathControlBlocks")) {
             for (const value& block : blocks->as_array())
                 EXPECT_EQ((unhex(block).at(0) & 1) != 0, output.odd_y);
         }
@@ -67,20 +70,24 @@ TEST(Bip341Vectors, KeyPathSpends) {
         EXPECT_EQ(tx.serialise(), raw);
         std::vector<TxOut> spent;
         for (const value& utxo : v.at("given").at("utxosSpent").as_array())
-            spent.push_back({utxo.at("amountSats").to_number<std::uint64_t>(), unhex(utxo.at("scriptPubKey"))});
+            spent.push_back(
+                {utxo.at("amountSats").to_number<std::uint64_t>(), unhex(utxo.at("scriptPubKey"))});
 
         std::map<std::size_t, Bytes> witnesses;
         for (const value& spend : v.at("inputSpending").as_array()) {
             const object& given = spend.at("given").as_object();
             const object& steps = spend.at("intermediary").as_object();
             const std::size_t at = index(given.at("txinIndex"));
-            const auto type = parse_sighash_type(given.at("hashType").to_number<std::uint8_t>()).value();
+            const auto type =
+                parse_sighash_type(given.at("hashType").to_number<std::uint8_t>()).value();
             const auto root = optional_root(given.at("merkleRoot"));
             const auto internal = SecretKey::parse(unhex(given.at("internalPrivkey"))).value();
-            EXPECT_EQ(XOnlyPubKey::from(internal.public_key()).hex(), text(steps.at("internalPubkey")));
+            EXPECT_EQ(XOnlyPubKey::from(internal.public_key()).hex(),
+                      text(steps.at("internalPubkey")));
             const auto secret = taproot_output_secret(internal, root).value();
             EXPECT_EQ(hex_encode(secret.expose()), text(steps.at("tweakedPrivkey")));
-            EXPECT_EQ(hex_encode(taproot_signature_message(tx, at, spent, type).value()), text(steps.at("sigMsg")));
+            EXPECT_EQ(hex_encode(taproot_signature_message(tx, at, spent, type).value()),
+                      text(steps.at("sigMsg")));
             const auto hash = taproot_sighash(tx, at, spent, type).value();
             EXPECT_EQ(hex_encode(hash), text(steps.at("sigHash")));
             const auto signature = schnorr_sign(secret, hash, ByteArray<32>{}).value();
@@ -89,7 +96,8 @@ TEST(Bip341Vectors, KeyPathSpends) {
             witnesses.emplace(at, witness);
             ++inputs;
         }
-        // The whole signed transaction carries these witnesses (it has inputs that are not taproot too).
+        // The whole signed transaction carries these witnesses (it has inputs that are not taproot
+        // too).
         const Bytes full = unhex(v.at("auxiliary").at("fullySignedTx"));
         const Transaction complete = Transaction::parse(full).value();
         EXPECT_EQ(complete.serialise(), full);

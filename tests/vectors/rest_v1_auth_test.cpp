@@ -23,7 +23,8 @@ TEST(RestV1Vectors, SessionHmac) {
         const value& v = valid[i];
         const auto secret = secret32(v.at("hmac_key"));
         const auto keygen = id_of<KeygenId>(v.at("session_id"));
-        EXPECT_EQ(make_session_hmac(secret, keygen, users[i], text(v.at("nonce"))), text(v.at("header_value")));
+        EXPECT_EQ(make_session_hmac(secret, keygen, users[i], text(v.at("nonce"))),
+                  text(v.at("header_value")));
         const auto header = SessionHmacHeader::parse(text(v.at("header_value")));
         ASSERT_TRUE(header);
         EXPECT_EQ(hex_encode(header->hmac), text(v.at("hmac")));
@@ -41,7 +42,9 @@ TEST(RestV1Vectors, SessionHmac) {
             EXPECT_EQ(header.error().code, Errc::AuthMalformed) << v.at("why");
         } else {
             ASSERT_TRUE(header) << v.at("why");
-            EXPECT_EQ(verify_session_hmac(*header, secret, keygen, users).error().code, Errc::AuthFailed) << v.at("why");
+            EXPECT_EQ(verify_session_hmac(*header, secret, keygen, users).error().code,
+                      Errc::AuthFailed)
+                << v.at("why");
         }
     }
 }
@@ -56,7 +59,8 @@ TEST(RestV1Vectors, SigningHmac) {
         const auto user = id_of<UserId>(v.at("user_id"));
         const auto key = secret_key(v.at("private_key"));
         EXPECT_EQ(key.public_key().hex(), text(v.at("public_key")));
-        EXPECT_EQ(make_signing_hmac(key, user, text(v.at("nonce"))).value(), text(v.at("header_value")));
+        EXPECT_EQ(make_signing_hmac(key, user, text(v.at("nonce"))).value(),
+                  text(v.at("header_value")));
         const auto header = SigningHmacHeader::parse(text(v.at("header_value")));
         ASSERT_TRUE(header);
         EXPECT_EQ(header->user_id, user);
@@ -72,7 +76,8 @@ TEST(RestV1Vectors, SigningHmac) {
             EXPECT_EQ(header.error().code, Errc::AuthMalformed) << v.at("why");
         } else {
             ASSERT_TRUE(header) << v.at("why");
-            EXPECT_EQ(verify_signing_hmac(*header, registered.at(header->user_id)).error().code, Errc::AuthFailed)
+            EXPECT_EQ(verify_signing_hmac(*header, registered.at(header->user_id)).error().code,
+                      Errc::AuthFailed)
                 << v.at("why");
         }
     }
@@ -93,17 +98,20 @@ TEST(RestV1Vectors, EncryptedData) {
     const array& valid = section.at("vectors").as_array();
     ASSERT_GE(valid.size(), 4u);
     for (const value& v : valid) {
-        const auto opened = encrypted_data_open(secret, context_of(v.at("context")), text(v.at("hex_json")));
+        const auto opened =
+            encrypted_data_open(secret, context_of(v.at("context")), text(v.at("hex_json")));
         ASSERT_TRUE(opened) << v.at("name");
         EXPECT_EQ(hex_encode(opened->expose()), text(v.at("plaintext"))) << v.at("name");
         // What we write has the same form: only ciphertext and nonce differ.
-        const std::string ours = encrypted_data_seal(secret, context_of(v.at("context")), opened->expose());
+        const std::string ours =
+            encrypted_data_seal(secret, context_of(v.at("context")), opened->expose());
         const object theirs_json = boost::json::parse(as_text(unhex(v.at("hex_json")))).as_object();
         const object ours_json = boost::json::parse(as_text(unhex(ours))).as_object();
         ASSERT_EQ(ours_json.size(), theirs_json.size());
         for (std::size_t i = 0; i < ours_json.size(); ++i)
             EXPECT_EQ((ours_json.begin() + i)->key(), (theirs_json.begin() + i)->key());
-        EXPECT_EQ(ours_json.at("ciphertext").as_array().size(), theirs_json.at("ciphertext").as_array().size());
+        EXPECT_EQ(ours_json.at("ciphertext").as_array().size(),
+                  theirs_json.at("ciphertext").as_array().size());
         EXPECT_EQ(ours_json.at("context"), theirs_json.at("context"));
         EXPECT_EQ(boost::json::serialize(ours_json), as_text(unhex(ours))) << "not compact";
     }
@@ -111,11 +119,14 @@ TEST(RestV1Vectors, EncryptedData) {
     const array& bad = section.at("must_fail").as_array();
     ASSERT_GE(bad.size(), 4u);
     for (const value& v : bad) {
-        const auto opened = encrypted_data_open(secret, context_of(v.at("expect_context")), text(v.at("hex_json")));
+        const auto opened =
+            encrypted_data_open(secret, context_of(v.at("expect_context")), text(v.at("hex_json")));
         if (v.as_object().contains("message_hash")) { // opens, but is another message
             ASSERT_TRUE(opened) << v.at("why");
-            EXPECT_FALSE(secure::ct_equal(opened->expose(), unhex(v.at("message_hash")))) << v.at("why");
-            EXPECT_FALSE(secure::ct_equal(opened->expose(), as_bytes(text(v.at("message_hash"))))) << v.at("why");
+            EXPECT_FALSE(secure::ct_equal(opened->expose(), unhex(v.at("message_hash"))))
+                << v.at("why");
+            EXPECT_FALSE(secure::ct_equal(opened->expose(), as_bytes(text(v.at("message_hash")))))
+                << v.at("why");
         } else {
             ASSERT_FALSE(opened) << v.at("why");
             EXPECT_EQ(opened.error().code, Errc::DecryptFailed) << v.at("why");
@@ -143,7 +154,9 @@ TEST(RestV1Vectors, BoundApproval) {
         const auto key = secret_key(v.at("private_key"));
         const auto signature = bitcoin::SchnorrSignature::parse(unhex(v.at("signature"))).value();
         EXPECT_EQ(hex_encode(approval.hash()), text(v.at("approval_hash")));
-        EXPECT_EQ(bitcoin::schnorr_sign(key, approval.hash(), unhex_array<32>(v.at("aux_rand"))).value(), signature);
+        EXPECT_EQ(
+            bitcoin::schnorr_sign(key, approval.hash(), unhex_array<32>(v.at("aux_rand"))).value(),
+            signature);
         EXPECT_TRUE(approval.verify(signature, public_key(v.at("public_key"))));
         EXPECT_TRUE(approval.verify(approval.sign(key).value(), public_key(v.at("public_key"))));
     }
@@ -153,7 +166,8 @@ TEST(RestV1Vectors, BoundApproval) {
         const auto approval = approval_of(v);
         EXPECT_EQ(hex_encode(approval.hash()), text(v.at("approval_hash"))) << v.at("why");
         const auto key = PlainPubKey::parse(unhex("02" + text(v.at("x_only")))).value();
-        const auto status = approval.verify(bitcoin::SchnorrSignature::parse(unhex(v.at("signature"))).value(), key);
+        const auto status = approval.verify(
+            bitcoin::SchnorrSignature::parse(unhex(v.at("signature"))).value(), key);
         ASSERT_FALSE(status) << v.at("why");
         EXPECT_EQ(status.error().code, Errc::AuthFailed);
     }

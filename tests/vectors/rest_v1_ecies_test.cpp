@@ -25,8 +25,10 @@ void check_blob(const value& v, ByteView aad) {
     EXPECT_EQ(hex_encode(shared.expose()), text(v.at("ecdh_secret")));
     const AeadKey key = hkdf_sha256_key(shared.expose(), as_bytes("keymeld-ecies-encrypt"));
     EXPECT_EQ(hex_encode(key.expose()), text(v.at("aes_key")));
-    const Bytes sealed = aes256gcm_seal(key, unhex_array<12>(v.at("aes_nonce")), unhex(v.at("plaintext_hex")), aad);
-    EXPECT_EQ(text(v.at("ephemeral_public")) + text(v.at("aes_nonce")) + hex_encode(sealed), text(v.at("blob")));
+    const Bytes sealed =
+        aes256gcm_seal(key, unhex_array<12>(v.at("aes_nonce")), unhex(v.at("plaintext_hex")), aad);
+    EXPECT_EQ(text(v.at("ephemeral_public")) + text(v.at("aes_nonce")) + hex_encode(sealed),
+              text(v.at("blob")));
 
     const auto opened = ecies_open(enclave, blob, aad);
     ASSERT_TRUE(opened) << v.at("name");
@@ -61,11 +63,13 @@ TEST(RestV1Vectors, ParamsAndSecretId) {
     const array& params = section.at("params_vectors").as_array();
     ASSERT_GE(params.size(), 5u);
     for (const value& v : params)
-        EXPECT_EQ(bitcoin::params_id(session_params(v.as_object())), text(v.at("params"))) << v.at("params_ascii");
+        EXPECT_EQ(bitcoin::params_id(session_params(v.as_object())), text(v.at("params")))
+            << v.at("params_ascii");
     const array& secrets = section.at("secret_id_vectors").as_array();
     ASSERT_GE(secrets.size(), 3u);
     for (const value& v : secrets)
-        EXPECT_EQ(bitcoin::secret_id(secret32(v.at("session_secret_hex"))), text(v.at("secret_id")));
+        EXPECT_EQ(bitcoin::secret_id(secret32(v.at("session_secret_hex"))),
+                  text(v.at("secret_id")));
 }
 
 // The AAD from the parameters of a vector, as client and enclave each compute it.
@@ -97,15 +101,19 @@ TEST(RestV1Vectors, EciesWithAad) {
     ASSERT_GE(bad.size(), 20u);
     for (const value& v : bad) {
         const auto enclave = secret_key(v.at("enclave_secret"));
-        const auto opened = ecies_open(enclave, unhex(v.at("blob")), as_bytes(text(v.at("aad_ascii"))));
+        const auto opened =
+            ecies_open(enclave, unhex(v.at("blob")), as_bytes(text(v.at("aad_ascii"))));
         ASSERT_FALSE(opened) << v.at("why");
         EXPECT_EQ(opened.error().code, Errc::DecryptFailed) << v.at("why");
         // Where the substituted parameters are given, they lead to the substituted texts.
         if (v.as_object().contains("params")) {
-            EXPECT_EQ(bitcoin::params_id(session_params(v.as_object())), text(v.at("params"))) << v.at("why");
+            EXPECT_EQ(bitcoin::params_id(session_params(v.as_object())), text(v.at("params")))
+                << v.at("why");
         }
         if (v.as_object().contains("secret_id")) {
-            EXPECT_EQ(bitcoin::secret_id(secret32(v.at("session_secret_hex"))), text(v.at("secret_id"))) << v.at("why");
+            EXPECT_EQ(bitcoin::secret_id(secret32(v.at("session_secret_hex"))),
+                      text(v.at("secret_id")))
+                << v.at("why");
         }
     }
 }
@@ -119,7 +127,8 @@ TEST(RestV1Vectors, ReservedDerivations) {
                 as_bytes(text(key.at("info_ascii"))), derived);
     EXPECT_EQ(hex_encode(derived), text(key.at("key")));
     const object& mac = section.at("message_hmac").as_object();
-    EXPECT_EQ(hex_encode(hmac_sha256(unhex(mac.at("hmac_key")), unhex(mac.at("data_hex")))), text(mac.at("hmac_sha256")));
+    EXPECT_EQ(hex_encode(hmac_sha256(unhex(mac.at("hmac_key")), unhex(mac.at("data_hex")))),
+              text(mac.at("hmac_sha256")));
 }
 
 } // namespace

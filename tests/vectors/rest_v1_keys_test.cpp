@@ -1,4 +1,5 @@
-// rest-v1-vectors.json: key aggregation under every tweak and order, example signatures, aggregate_key_tag, addresses.
+// rest-v1-vectors.json: key aggregation under every tweak and order, example signatures,
+// aggregate_key_tag, addresses.
 #include "core/bitcoin/address.h"
 #include "core/bitcoin/taproot.h"
 #include "core/crypto/aggregate_key_tag.h"
@@ -52,7 +53,8 @@ KeyAggContext aggregate_of(const std::vector<PlainPubKey>& ordered, const TweakC
     return KeyAggContext::create(ordered, tweaks_of(config, untweaked.key())).value();
 }
 
-void check_example(const KeyAggContext& aggregate, const ByteArray<32>& message, const object& example) {
+void check_example(const KeyAggContext& aggregate, const ByteArray<32>& message,
+                   const object& example) {
     std::vector<PubNonce> nonces;
     for (const value& nonce : example.at("pubnonces").as_array())
         nonces.push_back(PubNonce::parse(unhex(nonce)).value());
@@ -63,7 +65,8 @@ void check_example(const KeyAggContext& aggregate, const ByteArray<32>& message,
     EXPECT_EQ(hex_encode(sum.bytes()), text(example.at("aggnonce")));
     const auto session = SessionContext::create(sum, message, aggregate).value();
     for (std::uint32_t i = 0; i < partials.size(); ++i)
-        EXPECT_TRUE(partial_sig_verify(partials[i], nonces[i], SignerIndex{i}, aggregate, session)) << i;
+        EXPECT_TRUE(partial_sig_verify(partials[i], nonces[i], SignerIndex{i}, aggregate, session))
+            << i;
     const auto signature = aggregate_and_verify(aggregate, session, nonces, partials);
     ASSERT_TRUE(signature);
     EXPECT_EQ(signature->hex(), text(example.at("signature")));
@@ -87,7 +90,8 @@ TEST(RestV1Vectors, KeyAggregation) {
         const array& tweaked = part.at("vectors").as_array();
         ASSERT_EQ(tweaked.size(), 5u);
         for (const value& v : tweaked) {
-            const auto aggregate = aggregate_of(ordered, tweak_config(v.at("taproot_tweak_config_json")));
+            const auto aggregate =
+                aggregate_of(ordered, tweak_config(v.at("taproot_tweak_config_json")));
             EXPECT_EQ(aggregate.untweaked_key().hex(), text(v.at("untweaked_public_key_hex")));
             EXPECT_EQ(aggregate.key().hex(), text(v.at("aggregate_public_key_hex")));
             EXPECT_EQ(aggregate.x_only().hex(), text(v.at("x_only")));
@@ -119,22 +123,25 @@ TEST(RestV1Vectors, AggregateKeyTag) {
             list.push_back({users.ids[i], users.keys[i]});
             ordered.push_back(users.keys[i]);
         }
-        const auto aggregate = aggregate_of(ordered, tweak_config(v.at("taproot_tweak_config_json")));
+        const auto aggregate =
+            aggregate_of(ordered, tweak_config(v.at("taproot_tweak_config_json")));
         const auto tag = crypto::aggregate_key_tag(secret, keygen, aggregate.key(), list);
         EXPECT_EQ(hex_encode(tag), text(v.at("aggregate_key_tag"))) << v.at("name");
         std::swap(list[0], list[1]);
         EXPECT_NE(crypto::aggregate_key_tag(secret, keygen, aggregate.key(), list), tag);
     }
     for (const value& v : section.at("must_differ").as_array())
-        EXPECT_NE(hex_encode(crypto::hmac_sha256(secret.expose(), as_bytes(text(v.at("message_ascii"))))),
-                  text(v.at("must_not_equal")));
+        EXPECT_NE(
+            hex_encode(crypto::hmac_sha256(secret.expose(), as_bytes(text(v.at("message_ascii"))))),
+            text(v.at("must_not_equal")));
 }
 
 TEST(RestV1Vectors, AddressOfTheOriginal) {
     KEYMELD_VECTORS_OR_SKIP(vectors, load_rest_vectors());
     const object& observed = vectors.at("observed_original").as_object();
     const XOnlyPubKey key = XOnlyPubKey::from(public_key(observed.at("aggregate_key_hex")));
-    EXPECT_EQ(bitcoin::p2tr_address(key, bitcoin::Network::Regtest), text(observed.at("taproot_address_regtest")));
+    EXPECT_EQ(bitcoin::p2tr_address(key, bitcoin::Network::Regtest),
+              text(observed.at("taproot_address_regtest")));
 }
 
 } // namespace

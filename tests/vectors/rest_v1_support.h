@@ -8,9 +8,15 @@
 
 namespace keymeld::test {
 
-template <class Id> Id id_of(const value& v) { return Id(Uuid::parse_canonical(text(v)).value()); }
-inline crypto::SecretKey secret_key(const value& v) { return crypto::SecretKey::parse(unhex(v)).value(); }
-inline crypto::PlainPubKey public_key(const value& v) { return crypto::PlainPubKey::parse(unhex(v)).value(); }
+template <class Id> Id id_of(const value& v) {
+    return Id(Uuid::parse_canonical(text(v)).value());
+}
+inline crypto::SecretKey secret_key(const value& v) {
+    return crypto::SecretKey::parse(unhex(v)).value();
+}
+inline crypto::PlainPubKey public_key(const value& v) {
+    return crypto::PlainPubKey::parse(unhex(v)).value();
+}
 inline secure::SecretArray<32> secret32(const value& v) {
     return secure::SecretArray<32>::from_bytes(unhex(v)).value();
 }
@@ -21,7 +27,8 @@ inline bitcoin::TweakConfig tweak_config(const value& json_text) {
     bitcoin::TweakConfig out;
     out.type = bitcoin::parse_tweak_type(text(config.at("type"))).value();
     if (out.has_value()) {
-        const array& bytes = config.at(config.contains("merkle_root") ? "merkle_root" : "tweak").as_array();
+        const array& bytes =
+            config.at(config.contains("merkle_root") ? "merkle_root" : "tweak").as_array();
         for (std::size_t i = 0; i < 32; ++i)
             out.value32.at(i) = bytes.at(i).to_number<std::uint8_t>();
     }

@@ -7,8 +7,13 @@ namespace {
 
 // RFC 4648 section 10.
 constexpr std::pair<std::string_view, std::string_view> kRfc4648[] = {
-    {"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-    {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+    {"", ""},
+    {"f", "Zg=="},
+    {"fo", "Zm8="},
+    {"foo", "Zm9v"},
+    {"foob", "Zm9vYg=="},
+    {"fooba", "Zm9vYmE="},
+    {"foobar", "Zm9vYmFy"},
 };
 
 TEST(Base64, AgreesWithTheRfc) {
@@ -26,8 +31,8 @@ TEST(Base64, BringsEveryByteBack) {
 }
 
 TEST(Base64, RefusesWhatIsNotCanonical) {
-    for (const std::string_view wrong : {"Zg", "Zg=", "Z===", "====", "Zh==", "Zm9=", "Zg==Zg==", "Zm9v\n", "Zm 9",
-                                         "Zm-_", "=Zm9", "Zm9vY"}) {
+    for (const std::string_view wrong : {"Zg", "Zg=", "Z===", "====", "Zh==", "Zm9=", "Zg==Zg==",
+                                         "Zm9v\n", "Zm 9", "Zm-_", "=Zm9", "Zm9vY"}) {
         const auto decoded = base64_decode(wrong);
         ASSERT_FALSE(decoded) << wrong;
         EXPECT_EQ(decoded.error().code, Errc::InvalidArgument);

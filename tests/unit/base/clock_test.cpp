@@ -19,7 +19,8 @@ TEST(Clock, SecondsAndMillisecondsAgreeWithTheSystem) {
 
 TEST(Clock, WritesRfc3339) {
     const std::string text = rfc3339_now();
-    EXPECT_TRUE(std::regex_match(text, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"))) << text;
+    EXPECT_TRUE(std::regex_match(text, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)")))
+        << text;
 }
 
 } // namespace

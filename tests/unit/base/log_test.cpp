@@ -13,7 +13,8 @@ std::string logged(std::initializer_list<log::Field> fields) {
 
 TEST(Log, WritesCategoryEventAndFieldsOnOneLine) {
     const Uuid id = Uuid::parse("019a88a3-b765-70f3-8e8d-4311ecac8aa3").value();
-    const std::string line = logged({{"count", 7}, {"on", true}, {"id", id}, {"code", Errc::AuthFailed}, {"s", "x"}});
+    const std::string line =
+        logged({{"count", 7}, {"on", true}, {"id", id}, {"code", Errc::AuthFailed}, {"s", "x"}});
     EXPECT_NE(line.find(" test event count=7 on=true id=019a88a3-b765-70f3-8e8d-4311ecac8aa3 "
                         "code=auth_failed s=x\n"),
               std::string::npos)
@@ -21,11 +22,14 @@ TEST(Log, WritesCategoryEventAndFieldsOnOneLine) {
 }
 
 TEST(Log, UntrustedTextCannotStartALineOrAField) {
-    const std::string line = logged({{"name", "a\nWARN forged b=\"c\"\r\x1b[31m"}, {"empty", ""}, {"q", "a\\b"}});
+    const std::string line =
+        logged({{"name", "a\nWARN forged b=\"c\"\r\x1b[31m"}, {"empty", ""}, {"q", "a\\b"}});
     EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << line;
     EXPECT_EQ(line.find('\r'), std::string::npos);
     EXPECT_EQ(line.find("\x1b[31m"), std::string::npos);
-    EXPECT_NE(line.find(R"(name="a\x0aWARN forged b=\"c\"\x0d\x1b[31m" empty="" q="a\\b")"), std::string::npos) << line;
+    EXPECT_NE(line.find(R"(name="a\x0aWARN forged b=\"c\"\x0d\x1b[31m" empty="" q="a\\b")"),
+              std::string::npos)
+        << line;
 }
 
 TEST(Log, LevelsBelowTheSetOneAreSilent) {
@@ -38,7 +42,9 @@ TEST(Log, LevelsBelowTheSetOneAreSilent) {
 }
 
 template <class T>
-concept Loggable = requires(const T& value) { log::Field("key", value); };
+concept Loggable = requires(const T& value) {
+    log::Field("key", value);
+};
 static_assert(Loggable<std::string> && Loggable<int> && Loggable<UserId>);
 static_assert(!Loggable<Bytes> && !Loggable<ByteView> && !Loggable<ByteArray<32>>,
               "raw bytes have no text form in a log");

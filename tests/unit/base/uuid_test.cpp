@@ -15,7 +15,8 @@ TEST(Uuid, ReadsEveryFormOfTheSpecification) {
     for (const std::string_view form :
          {"019A88A3-B765-70F3-8E8D-4311ECAC8AA3", "019a88a3b76570f38e8d4311ecac8aa3",
           "019A88A3B76570F38E8D4311ECAC8AA3", "{019a88a3-b765-70f3-8e8d-4311ecac8aa3}",
-          "urn:uuid:019a88a3-b765-70f3-8e8d-4311ecac8aa3", "URN:UUID:019A88A3-B765-70F3-8E8D-4311ECAC8AA3"}) {
+          "urn:uuid:019a88a3-b765-70f3-8e8d-4311ecac8aa3",
+          "URN:UUID:019A88A3-B765-70F3-8E8D-4311ECAC8AA3"}) {
         const auto parsed = Uuid::parse(form);
         ASSERT_TRUE(parsed) << form;
         EXPECT_EQ(*parsed, uuid) << form;
@@ -31,8 +32,9 @@ TEST(Uuid, RefusesEverythingElse) {
           "019a88a3_b765_70f3_8e8d_4311ecac8aa3", "019a88a3-b765-70f3-8e8d-4311ecac8aag",
           "{019a88a3-b765-70f3-8e8d-4311ecac8aa3", "(019a88a3-b765-70f3-8e8d-4311ecac8aa3)",
           "{019a88a3b76570f38e8d4311ecac8aa3}", "urn:uuid:019a88a3b76570f38e8d4311ecac8aa3",
-          "urn:uuid:{019a88a3-b765-70f3-8e8d-4311ecac8aa3}", " 019a88a3-b765-70f3-8e8d-4311ecac8aa3",
-          "-019a88a3b76570f38e8d4311ecac8aa", "019a88a3-b765-70f3-8e8d-4311ecac8a-3"}) {
+          "urn:uuid:{019a88a3-b765-70f3-8e8d-4311ecac8aa3}",
+          " 019a88a3-b765-70f3-8e8d-4311ecac8aa3", "-019a88a3b76570f38e8d4311ecac8aa",
+          "019a88a3-b765-70f3-8e8d-4311ecac8a-3"}) {
         const auto parsed = Uuid::parse(wrong);
         ASSERT_FALSE(parsed) << wrong;
         EXPECT_EQ(parsed.error().code, Errc::InvalidArgument);
@@ -54,9 +56,11 @@ TEST(Uuid, OrdersByRawBytes) {
 TEST(Uuid, Version7CarriesTimeVersionAndVariant) {
     ByteArray<10> random;
     random.fill(0xff);
-    EXPECT_EQ(Uuid::make_v7(0x0192'3456'789a, random).text(), "01923456-789a-7fff-bfff-ffffffffffff");
+    EXPECT_EQ(Uuid::make_v7(0x0192'3456'789a, random).text(),
+              "01923456-789a-7fff-bfff-ffffffffffff");
     random.fill(0x00);
-    EXPECT_EQ(Uuid::make_v7(0xffff'ffff'ffff, random).text(), "ffffffff-ffff-7000-8000-000000000000");
+    EXPECT_EQ(Uuid::make_v7(0xffff'ffff'ffff, random).text(),
+              "ffffffff-ffff-7000-8000-000000000000");
 }
 
 TEST(Uuid, HashSeparatesIdsThatDifferInOneByte) {

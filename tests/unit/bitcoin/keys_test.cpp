@@ -28,7 +28,8 @@ TEST(XOnlyPubKey, RefusesWhatIsNoPoint) {
     five[31] = 5;
     ByteArray<32> ones;
     ones.fill(0xff);
-    for (const ByteView wrong : {ByteView(five), ByteView(ones), ByteView(), ByteView(ones).first(31)}) {
+    for (const ByteView wrong :
+         {ByteView(five), ByteView(ones), ByteView(), ByteView(ones).first(31)}) {
         const auto key = XOnlyPubKey::parse(wrong);
         ASSERT_FALSE(key);
         EXPECT_EQ(key.error().code, Errc::InvalidPoint);
@@ -38,9 +39,12 @@ TEST(XOnlyPubKey, RefusesWhatIsNoPoint) {
 TEST(GroupOrder, IsTheBound) {
     const auto scalar = [](std::string_view hex) { return hex_decode_array<32>(hex).value(); };
     EXPECT_TRUE(is_below_group_order(ByteArray<32>{}));
-    EXPECT_TRUE(is_below_group_order(scalar("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140")));
-    EXPECT_FALSE(is_below_group_order(scalar("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")));
-    EXPECT_FALSE(is_below_group_order(scalar("ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff")));
+    EXPECT_TRUE(is_below_group_order(
+        scalar("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140")));
+    EXPECT_FALSE(is_below_group_order(
+        scalar("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")));
+    EXPECT_FALSE(is_below_group_order(
+        scalar("ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff")));
 }
 
 } // namespace

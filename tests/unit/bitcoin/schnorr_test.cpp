@@ -38,7 +38,8 @@ TEST(Schnorr, RefusesEveryChangedByte) {
         bad.bytes[at] = static_cast<std::uint8_t>(bad.bytes[at] ^ 1);
         ASSERT_FALSE(schnorr_verify(bad, message, x)) << at;
     }
-    EXPECT_FALSE(schnorr_verify(good, message, XOnlyPubKey::from(SecretKey::generate().public_key())));
+    EXPECT_FALSE(
+        schnorr_verify(good, message, XOnlyPubKey::from(SecretKey::generate().public_key())));
 }
 
 TEST(SchnorrSignature, HasSixtyFourBytes) {

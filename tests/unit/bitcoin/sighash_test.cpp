@@ -7,9 +7,12 @@
 namespace keymeld::bitcoin {
 namespace {
 
-constexpr SighashType kTypes[] = {SighashType::Default,          SighashType::All,
-                                  SighashType::None,             SighashType::Single,
-                                  SighashType::AllAnyoneCanPay,  SighashType::NoneAnyoneCanPay,
+constexpr SighashType kTypes[] = {SighashType::Default,
+                                  SighashType::All,
+                                  SighashType::None,
+                                  SighashType::Single,
+                                  SighashType::AllAnyoneCanPay,
+                                  SighashType::NoneAnyoneCanPay,
                                   SighashType::SingleAnyoneCanPay};
 
 struct Spend {
@@ -62,7 +65,8 @@ TEST_F(Sighash, CommitsToWhatItsTypeSays) {
 }
 
 TEST_F(Sighash, RefusesWhatCannotBeSigned) {
-    EXPECT_EQ(taproot_sighash(tx, 2, spent, SighashType::Default).error().code, Errc::InvalidArgument);
+    EXPECT_EQ(taproot_sighash(tx, 2, spent, SighashType::Default).error().code,
+              Errc::InvalidArgument);
     EXPECT_FALSE(taproot_sighash(tx, 0, std::span(spent).first(1), SighashType::Default));
     tx.outputs.pop_back();
     EXPECT_FALSE(taproot_sighash(tx, 1, spent, SighashType::Single));

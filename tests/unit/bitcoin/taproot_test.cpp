@@ -13,7 +13,8 @@ TEST(Taproot, SecretOfTheOutputSignsForTheOutput) {
         std::optional<MerkleRoot> root;
         if (i % 2 == 1)
             root = MerkleRoot{static_cast<std::uint8_t>(i)};
-        const TaprootOutput output = taproot_output(XOnlyPubKey::from(key.public_key()), root).value();
+        const TaprootOutput output =
+            taproot_output(XOnlyPubKey::from(key.public_key()), root).value();
         const SecretKey secret = taproot_output_secret(key, root).value();
         EXPECT_EQ(XOnlyPubKey::from(secret.public_key()), output.key);
         EXPECT_EQ(!secret.public_key().has_even_y(), output.odd_y);

@@ -7,14 +7,18 @@
 namespace keymeld::bitcoin {
 namespace {
 
-Bytes unhex(std::string_view text) { return hex_decode(text).value(); }
+Bytes unhex(std::string_view text) {
+    return hex_decode(text).value();
+}
 
 // The coinbase transaction of Bitcoin's first block.
-constexpr std::string_view kGenesis =
-    "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff4d04ffff001d0104455468652054696d6573"
-    "2030332f4a616e2f32303039204368616e63656c6c6f72206f6e206272696e6b206f66207365636f6e64206261696c6f757420666f722062616e6b"
-    "73ffffffff0100f2052a01000000434104678afdb0fe5548271967f1a67130b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4cef38c4f355"
-    "04e51ec112de5c384df7ba0b8d578a4c702b6bf11d5fac00000000";
+constexpr std::string_view kGenesis = "010000000100000000000000000000000000000000000000000000000000"
+                                      "00000000000000ffffffff4d04ffff001d0104455468652054696d6573"
+                                      "2030332f4a616e2f32303039204368616e63656c6c6f72206f6e20627269"
+                                      "6e6b206f66207365636f6e64206261696c6f757420666f722062616e6b"
+                                      "73ffffffff0100f2052a01000000434104678afdb0fe5548271967f1a671"
+                                      "30b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4cef38c4f355"
+                                      "04e51ec112de5c384df7ba0b8d578a4c702b6bf11d5fac00000000";
 
 Transaction example() {
     Transaction tx;
@@ -29,7 +33,8 @@ Transaction example() {
 TEST(Transaction, ReadsAndNamesAKnownOne) {
     const auto tx = Transaction::parse(unhex(kGenesis));
     ASSERT_TRUE(tx);
-    EXPECT_EQ(txid_text(tx->txid()), "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b");
+    EXPECT_EQ(txid_text(tx->txid()),
+              "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b");
     EXPECT_EQ(tx->outputs.at(0).amount, 5'000'000'000u);
     EXPECT_EQ(hex_encode(tx->serialise()), kGenesis);
 }
@@ -61,7 +66,8 @@ TEST(Transaction, RefusesEveryTruncationAndAnythingAfterIt) {
 
 TEST(Transaction, RefusesCountsThatDoNotFit) {
     // version, then a count of inputs of 2^64-1, 2^32-1 and 2^16-1 with nothing behind it
-    for (const std::string_view text : {"02000000ffffffffffffffffff", "02000000feffffffff", "02000000fdffff"})
+    for (const std::string_view text :
+         {"02000000ffffffffffffffffff", "02000000feffffffff", "02000000fdffff"})
         EXPECT_FALSE(Transaction::parse(unhex(text)));
     EXPECT_FALSE(Transaction::parse(Bytes(4'000'001)));
 }
@@ -70,16 +76,30 @@ TEST(Transaction, RefusesSizesThatAreNotMinimal) {
     // An input and an output count written with three bytes instead of one.
     const std::string head = "02000000";
     const std::string input = std::string(64, '0') + "00000000" + "00" + "ffffffff";
-    const std::string output = "0000000000000000" "00";
+    const std::string output = "0000000000000000"
+                               "00";
     EXPECT_TRUE(Transaction::parse(unhex(head + "01" + input + "01" + output + "00000000")));
     EXPECT_FALSE(Transaction::parse(unhex(head + "fd0100" + input + "01" + output + "00000000")));
-    EXPECT_FALSE(Transaction::parse(unhex(head + "01" + input + "fe01000000" + output + "00000000")));
+    EXPECT_FALSE(
+        Transaction::parse(unhex(head + "01" + input + "fe01000000" + output + "00000000")));
 }
 
 TEST(Transaction, RefusesAnEmptyWitnessInWitnessForm) {
     const std::string input = std::string(64, '0') + "00000000" + "00" + "ffffffff";
-    EXPECT_TRUE(Transaction::parse(unhex("02000000" "0001" "01" + input + "00" "0100" "00000000")));
-    EXPECT_FALSE(Transaction::parse(unhex("02000000" "0001" "01" + input + "00" "00" "00000000")));
+    EXPECT_TRUE(Transaction::parse(unhex("02000000"
+                                         "0001"
+                                         "01" +
+                                         input +
+                                         "00"
+                                         "0100"
+                                         "00000000")));
+    EXPECT_FALSE(Transaction::parse(unhex("02000000"
+                                          "0001"
+                                          "01" +
+                                          input +
+                                          "00"
+                                          "00"
+                                          "00000000")));
 }
 
 TEST(CompactSize, UsesTheShortestForm) {

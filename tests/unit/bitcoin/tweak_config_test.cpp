@@ -5,8 +5,9 @@
 namespace keymeld::bitcoin {
 namespace {
 
-constexpr TweakType kTypes[] = {TweakType::None, TweakType::UnspendableTaproot, TweakType::TaprootWithMerkleRoot,
-                                TweakType::PlainTweak, TweakType::XOnlyTweak};
+constexpr TweakType kTypes[] = {TweakType::None, TweakType::UnspendableTaproot,
+                                TweakType::TaprootWithMerkleRoot, TweakType::PlainTweak,
+                                TweakType::XOnlyTweak};
 
 TEST(TweakType, TextsAreReadBack) {
     for (const TweakType type : kTypes)

@@ -7,9 +7,15 @@
 namespace keymeld::crypto {
 namespace {
 
-Bytes unhex(std::string_view text) { return hex_decode(text).value(); }
-AeadKey key_of(std::string_view hex) { return AeadKey::from_bytes(unhex(hex)).value(); }
-AeadNonce nonce_of(std::string_view hex) { return hex_decode_array<12>(hex).value(); }
+Bytes unhex(std::string_view text) {
+    return hex_decode(text).value();
+}
+AeadKey key_of(std::string_view hex) {
+    return AeadKey::from_bytes(unhex(hex)).value();
+}
+AeadNonce nonce_of(std::string_view hex) {
+    return hex_decode_array<12>(hex).value();
+}
 
 struct GcmCase {
     std::string_view key, nonce, plaintext, aad, ciphertext, tag;
@@ -17,22 +23,27 @@ struct GcmCase {
 
 // AES-256 test cases 13 to 16 of the GCM specification (McGrew, Viega).
 constexpr GcmCase kCases[] = {
-    {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000", "", "", "",
-     "530f8afbc74536b9a963b4f1c4cb738b"},
     {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000",
-     "00000000000000000000000000000000", "", "cea7403d4d606b6e074ec5d3baf39d18", "d0d1c8a799996bf0265b98b5d48ab919"},
+     "", "", "", "530f8afbc74536b9a963b4f1c4cb738b"},
+    {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000",
+     "00000000000000000000000000000000", "", "cea7403d4d606b6e074ec5d3baf39d18",
+     "d0d1c8a799996bf0265b98b5d48ab919"},
     {"feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888",
-     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba63"
+     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b"
+     "525b16aedf5aa0de657ba63"
      "7b391aafd255",
      "",
-     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9"
+     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828"
+     "838c5f61e6393ba7a0abcc9"
      "f662898015ad",
      "b094dac5d93471bdec1a502270e3cc6c"},
     {"feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888",
-     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba63"
+     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b"
+     "525b16aedf5aa0de657ba63"
      "7b39",
      "feedfacedeadbeeffeedfacedeadbeefabaddad2",
-     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9"
+     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828"
+     "838c5f61e6393ba7a0abcc9"
      "f662",
      "76fc6ece0f4e1768cddf8853bb2d551b"},
 };
@@ -71,7 +82,8 @@ TEST(Aead, OpensNothingThatWasChangedAnywhere) {
     EXPECT_TRUE(refused(key, nonce, sealed, ByteView(aad).first(19)));
     EXPECT_TRUE(refused(key_of(kCases[0].key), nonce, sealed, aad));
     EXPECT_TRUE(refused(key, nonce_of(kCases[0].nonce), sealed, aad));
-    EXPECT_TRUE(aes256gcm_open(key, nonce, sealed, aad)) << "a refusal must not spoil the next call";
+    EXPECT_TRUE(aes256gcm_open(key, nonce, sealed, aad))
+        << "a refusal must not spoil the next call";
 }
 
 TEST(Aead, CarriesLargePlaintexts) {

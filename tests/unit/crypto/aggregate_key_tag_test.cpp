@@ -15,7 +15,8 @@ TEST(AggregateKeyTag, CoversIdKeyListAndOrder) {
     const PlainPubKey aggregate = SecretKey::generate().public_key();
     std::vector<AggregatedParticipant> list;
     for (int i = 0; i < 3; ++i)
-        list.push_back({UserId(Uuid{secure::random_array<16>()}), SecretKey::generate().public_key()});
+        list.push_back(
+            {UserId(Uuid{secure::random_array<16>()}), SecretKey::generate().public_key()});
 
     const Hash256 tag = aggregate_key_tag(secret, keygen, aggregate, list);
     std::string text = "keymeld-aggregate-v1:" + keygen.text() + ":" + aggregate.hex() + ":";

@@ -7,7 +7,9 @@
 namespace keymeld::crypto {
 namespace {
 
-template <class Id> Id random_id() { return Id(Uuid{secure::random_array<16>()}); }
+template <class Id> Id random_id() {
+    return Id(Uuid{secure::random_array<16>()});
+}
 
 template <class Header> Errc parse_error(std::optional<std::string_view> value) {
     const auto parsed = Header::parse(value);
@@ -70,12 +72,27 @@ TEST_F(SessionHmac, JudgesTheForm) {
     EXPECT_EQ(parse_error<SessionHmacHeader>(std::string(128, '9') + ":" + mac), Errc{});
     EXPECT_EQ(parse_error<SessionHmacHeader>(std::nullopt), Errc::AuthMissing);
     EXPECT_EQ(parse_error<SessionHmacHeader>(""), Errc::AuthMissing);
-    for (const std::string& wrong :
-         {std::string(":"), n16, n16 + ":", ":" + mac, n16 + mac, std::string(30, 'a') + ":" + mac,
-          std::string(33, 'a') + ":" + mac, std::string(130, 'a') + ":" + mac, std::string(32, 'A') + ":" + mac,
-          std::string(32, 'g') + ":" + mac, n16 + ":" + std::string(64, 'A'), n16 + ":" + mac.substr(1),
-          n16 + ":" + mac + "0", n16 + ":" + mac + ":", n16 + ":" + mac + ":00", n16 + "::" + mac, " " + n16 + ":" + mac,
-          n16 + ":" + mac + " ", n16 + ": " + mac, n16 + ":" + mac + "\n", "0x" + n16 + ":" + mac})
+    for (const std::string& wrong : {std::string(":"),
+                                     n16,
+                                     n16 + ":",
+                                     ":" + mac,
+                                     n16 + mac,
+                                     std::string(30, 'a') + ":" + mac,
+                                     std::string(33, 'a') + ":" + mac,
+                                     std::string(130, 'a') + ":" + mac,
+                                     std::string(32, 'A') + ":" + mac,
+                                     std::string(32, 'g') + ":" + mac,
+                                     n16 + ":" + std::string(64, 'A'),
+                                     n16 + ":" + mac.substr(1),
+                                     n16 + ":" + mac + "0",
+                                     n16 + ":" + mac + ":",
+                                     n16 + ":" + mac + ":00",
+                                     n16 + "::" + mac,
+                                     " " + n16 + ":" + mac,
+                                     n16 + ":" + mac + " ",
+                                     n16 + ": " + mac,
+                                     n16 + ":" + mac + "\n",
+                                     "0x" + n16 + ":" + mac})
         EXPECT_EQ(parse_error<SessionHmacHeader>(wrong), Errc::AuthMalformed) << wrong;
 }
 
@@ -107,19 +124,34 @@ TEST_F(SigningHmac, CoversUserAndNonce) {
 
 TEST_F(SigningHmac, JudgesTheForm) {
     const std::string id = user.text();
-    const std::string simple = id.substr(0, 8) + id.substr(9, 4) + id.substr(14, 4) + id.substr(19, 4) + id.substr(24);
+    const std::string simple =
+        id.substr(0, 8) + id.substr(9, 4) + id.substr(14, 4) + id.substr(19, 4) + id.substr(24);
     const std::string signature(128, '1');
     const std::string tail = ":" + nonce + ":" + signature;
     EXPECT_EQ(parse_error<SigningHmacHeader>(id + tail), Errc{});
     EXPECT_EQ(parse_error<SigningHmacHeader>(std::nullopt), Errc::AuthMissing);
     EXPECT_EQ(parse_error<SigningHmacHeader>(""), Errc::AuthMissing);
-    for (const std::string& wrong :
-         {id, id + ":", tail, id + ":" + signature, id + ":" + nonce, id + ":" + nonce + ":",
-          id + ":" + nonce + ":" + signature.substr(2), id + tail + "11", id + tail + ":", id + tail + ":x",
-          id + ":" + nonce.substr(2) + ":" + signature, id + ":" + nonce + "A0:" + signature, simple + tail,
-          "{" + id + "}" + tail, "urn:uuid:" + id + tail, std::string("019A88A3-B765-70F3-8E8D-4311ECAC8AA3") + tail,
-          id + ":" + nonce + ":" + std::string(128, 'F'), " " + id + tail, id + " " + tail, id + "::" + signature,
-          id + ":" + std::string(130, 'a') + ":" + signature})
+    for (const std::string& wrong : {id,
+                                     id + ":",
+                                     tail,
+                                     id + ":" + signature,
+                                     id + ":" + nonce,
+                                     id + ":" + nonce + ":",
+                                     id + ":" + nonce + ":" + signature.substr(2),
+                                     id + tail + "11",
+                                     id + tail + ":",
+                                     id + tail + ":x",
+                                     id + ":" + nonce.substr(2) + ":" + signature,
+                                     id + ":" + nonce + "A0:" + signature,
+                                     simple + tail,
+                                     "{" + id + "}" + tail,
+                                     "urn:uuid:" + id + tail,
+                                     std::string("019A88A3-B765-70F3-8E8D-4311ECAC8AA3") + tail,
+                                     id + ":" + nonce + ":" + std::string(128, 'F'),
+                                     " " + id + tail,
+                                     id + " " + tail,
+                                     id + "::" + signature,
+                                     id + ":" + std::string(130, 'a') + ":" + signature})
         EXPECT_EQ(parse_error<SigningHmacHeader>(wrong), Errc::AuthMalformed) << wrong;
 }
 

@@ -10,18 +10,21 @@ namespace {
 
 // FIPS 180-4 examples.
 TEST(Sha256, AgreesWithThePublishedExamples) {
-    EXPECT_EQ(hex_encode(sha256(ByteView())), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    EXPECT_EQ(hex_encode(sha256(ByteView())),
+              "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     EXPECT_EQ(hex_encode(sha256(as_bytes("abc"))),
               "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    EXPECT_EQ(hex_encode(sha256(as_bytes("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"))),
-              "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    EXPECT_EQ(
+        hex_encode(sha256(as_bytes("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"))),
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
 TEST(Sha384, AgreesWithThePublishedExamples) {
-    EXPECT_EQ(hex_encode(sha384(ByteView())),
-              "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b");
+    EXPECT_EQ(hex_encode(sha384(ByteView())), "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0c"
+                                              "c7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b");
     EXPECT_EQ(hex_encode(sha384(as_bytes("abc"))),
-              "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7");
+              "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358ba"
+              "eca134c825a7");
 }
 
 template <class Hasher, class OneShot> void check_incremental(OneShot one_shot) {

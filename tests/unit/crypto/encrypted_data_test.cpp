@@ -35,7 +35,8 @@ struct EncryptedData : testing::Test {
 };
 
 TEST_F(EncryptedData, WritesTheCompactFormInOrder) {
-    EXPECT_EQ(json, "{" + member("ciphertext") + "," + member("nonce") + "," + member("context") + "}");
+    EXPECT_EQ(json,
+              "{" + member("ciphertext") + "," + member("nonce") + "," + member("context") + "}");
     EXPECT_TRUE(json.ends_with(",\"context\":\"message\"}")) << json;
     EXPECT_EQ(json.find(' '), std::string::npos);
     EXPECT_TRUE(opens(json));
@@ -56,13 +57,13 @@ TEST_F(EncryptedData, ReadsMembersInAnyOrderWithAnyWhiteSpace) {
     const std::string c = member("ciphertext");
     const std::string n = member("nonce");
     const std::string x = member("context");
-    for (const auto& order : {c + "," + n + "," + x, c + "," + x + "," + n, n + "," + c + "," + x, n + "," + x + "," + c,
-                              x + "," + c + "," + n, x + "," + n + "," + c})
+    for (const auto& order : {c + "," + n + "," + x, c + "," + x + "," + n, n + "," + c + "," + x,
+                              n + "," + x + "," + c, x + "," + c + "," + n, x + "," + n + "," + c})
         EXPECT_TRUE(opens("{" + order + "}")) << order;
     std::string spaced = " \r\n\t";
     for (const char character : json) {
-        if (character == ',' || character == '[' || character == ']' || character == ':' || character == '{' ||
-            character == '}')
+        if (character == ',' || character == '[' || character == ']' || character == ':' ||
+            character == '{' || character == '}')
             spaced.append(" \n").append(1, character).append("\t\r ");
         else
             spaced += character;
@@ -74,24 +75,44 @@ TEST_F(EncryptedData, RefusesEverythingThatIsNotOfItsForm) {
     const std::string c = member("ciphertext");
     const std::string n = member("nonce");
     const std::string x = member("context");
-    for (const std::string& wrong :
-         {std::string(), std::string("{}"), std::string("[]"), std::string("null"), json + "x", json + json,
-          json.substr(0, json.size() - 1), "{" + c + "," + n + "}", "{" + c + "," + n + "," + x + "," + n + "}",
-          "{" + c + "," + n + "," + x + ",\"more\":1}", "{" + c + "," + n + "," + x + ",}",
-          "{" + c + " " + n + "," + x + "}", replaced(json, "ciphertext", "Ciphertext"),
-          replaced(json, "\"context\"", "context"), replaced(json, "ciphertext", "\\u0063iphertext"),
-          replaced(json, "[", "[,"), replaced(json, "]", ",]"), replaced(json, "[", "[256,"),
-          replaced(json, "[", "[99999999999999999999,"), replaced(json, "[", "[-1,"), replaced(json, "[", "[00,"),
-          replaced(json, "[", "[1.0,"), replaced(json, "[", "[1e1,"), replaced(json, "[", "[\"1\","),
-          replaced(json, "[", "[[],"), replaced(json, "\"nonce\":[", "\"nonce\":[0,"),
-          "{" + c + ",\"nonce\":[]," + x + "}", "{" + c + ",\"nonce\":\"\"," + x + "}",
-          std::string("\xef\xbb\xbf") + json, json + std::string(1, '\0')})
+    for (const std::string& wrong : {std::string(),
+                                     std::string("{}"),
+                                     std::string("[]"),
+                                     std::string("null"),
+                                     json + "x",
+                                     json + json,
+                                     json.substr(0, json.size() - 1),
+                                     "{" + c + "," + n + "}",
+                                     "{" + c + "," + n + "," + x + "," + n + "}",
+                                     "{" + c + "," + n + "," + x + ",\"more\":1}",
+                                     "{" + c + "," + n + "," + x + ",}",
+                                     "{" + c + " " + n + "," + x + "}",
+                                     replaced(json, "ciphertext", "Ciphertext"),
+                                     replaced(json, "\"context\"", "context"),
+                                     replaced(json, "ciphertext", "\\u0063iphertext"),
+                                     replaced(json, "[", "[,"),
+                                     replaced(json, "]", ",]"),
+                                     replaced(json, "[", "[256,"),
+                                     replaced(json, "[", "[99999999999999999999,"),
+                                     replaced(json, "[", "[-1,"),
+                                     replaced(json, "[", "[00,"),
+                                     replaced(json, "[", "[1.0,"),
+                                     replaced(json, "[", "[1e1,"),
+                                     replaced(json, "[", "[\"1\","),
+                                     replaced(json, "[", "[[],"),
+                                     replaced(json, "\"nonce\":[", "\"nonce\":[0,"),
+                                     "{" + c + ",\"nonce\":[]," + x + "}",
+                                     "{" + c + ",\"nonce\":\"\"," + x + "}",
+                                     std::string("\xef\xbb\xbf") + json,
+                                     json + std::string(1, '\0')})
         EXPECT_EQ(error_of(wrong), Errc::InvalidArgument) << wrong;
 }
 
 TEST_F(EncryptedData, RefusesTextsThatAreNotHex) {
-    for (const std::string& wrong : {sealed.substr(1), sealed + "0g", "0x" + sealed, json, " " + sealed})
-        EXPECT_EQ(encrypted_data_open(secret, DataContext::Message, wrong).error().code, Errc::InvalidArgument);
+    for (const std::string& wrong :
+         {sealed.substr(1), sealed + "0g", "0x" + sealed, json, " " + sealed})
+        EXPECT_EQ(encrypted_data_open(secret, DataContext::Message, wrong).error().code,
+                  Errc::InvalidArgument);
 }
 
 TEST_F(EncryptedData, BoundsTheText) {
@@ -102,15 +123,18 @@ TEST_F(EncryptedData, BoundsTheText) {
 
 TEST_F(EncryptedData, OpensOnlyUnderItsContextAndSecret) {
     EXPECT_EQ(error_of(json, DataContext::Signature), Errc::DecryptFailed);
-    EXPECT_EQ(error_of(replaced(json, "message", "signature"), DataContext::Signature), Errc::DecryptFailed);
+    EXPECT_EQ(error_of(replaced(json, "message", "signature"), DataContext::Signature),
+              Errc::DecryptFailed);
     EXPECT_EQ(error_of(replaced(json, "message", "Message")), Errc::DecryptFailed);
     EXPECT_EQ(error_of(replaced(json, "message", "message ")), Errc::DecryptFailed);
     const auto other = secure::random_secret<32>();
-    EXPECT_EQ(encrypted_data_open(other, DataContext::Message, sealed).error().code, Errc::DecryptFailed);
+    EXPECT_EQ(encrypted_data_open(other, DataContext::Message, sealed).error().code,
+              Errc::DecryptFailed);
 }
 
 TEST_F(EncryptedData, RefusesChangedAndShortCiphertexts) {
-    EXPECT_EQ(error_of("{\"ciphertext\":[]," + member("nonce") + "," + member("context") + "}"), Errc::DecryptFailed);
+    EXPECT_EQ(error_of("{\"ciphertext\":[]," + member("nonce") + "," + member("context") + "}"),
+              Errc::DecryptFailed);
     EXPECT_EQ(error_of(replaced(json, "[", "[1,")), Errc::DecryptFailed);
 }
 

@@ -14,25 +14,38 @@ namespace keymeld::crypto {
 namespace {
 
 template <class T>
-concept Comparable = requires(const T& a, const T& b) { a == b; };
+concept Comparable = requires(const T& a, const T& b) {
+    a == b;
+};
 template <class T>
-concept Printable = requires(std::ostream& out, const T& a) { out << a; };
+concept Printable = requires(std::ostream& out, const T& a) {
+    out << a;
+};
 template <class T>
-concept Loggable = requires(const T& a) { log::Field("key", a); };
+concept Loggable = requires(const T& a) {
+    log::Field("key", a);
+};
 static_assert(!std::is_copy_constructible_v<SecretKey> && !std::is_copy_assignable_v<SecretKey> &&
-              !std::is_default_constructible_v<SecretKey> && !Comparable<SecretKey> && !Printable<SecretKey> &&
-              !Loggable<SecretKey> && std::is_nothrow_move_constructible_v<SecretKey>);
+              !std::is_default_constructible_v<SecretKey> && !Comparable<SecretKey> &&
+              !Printable<SecretKey> && !Loggable<SecretKey> &&
+              std::is_nothrow_move_constructible_v<SecretKey>);
 static_assert(!std::is_default_constructible_v<PlainPubKey>, "a public key is always a point");
 
-Bytes unhex(std::string_view text) { return hex_decode(text).value(); }
+Bytes unhex(std::string_view text) {
+    return hex_decode(text).value();
+}
 
 // SEC 2: the base point.
 constexpr std::string_view kX = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 constexpr std::string_view kY = "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
-constexpr std::string_view kOrder = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
-constexpr std::string_view kOrderLessOne = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140";
+constexpr std::string_view kOrder =
+    "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+constexpr std::string_view kOrderLessOne =
+    "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140";
 
-std::string one() { return std::string(63, '0') + "1"; }
+std::string one() {
+    return std::string(63, '0') + "1";
+}
 
 TEST(SecretKey, KnowsItsPublicKey) {
     EXPECT_EQ(SecretKey::parse(unhex(one()))->public_key().hex(), "02" + std::string(kX));
@@ -40,8 +53,9 @@ TEST(SecretKey, KnowsItsPublicKey) {
 }
 
 TEST(SecretKey, RefusesWhatIsNoScalar) {
-    for (const std::string& wrong : {std::string(64, '0'), std::string(kOrder), std::string(64, 'f'), std::string(),
-                                     std::string(62, '1'), std::string(66, '1')}) {
+    for (const std::string& wrong :
+         {std::string(64, '0'), std::string(kOrder), std::string(64, 'f'), std::string(),
+          std::string(62, '1'), std::string(66, '1')}) {
         const auto key = SecretKey::parse(unhex(wrong));
         ASSERT_FALSE(key) << wrong;
         EXPECT_EQ(key.error().code, Errc::InvalidScalar);
@@ -74,9 +88,9 @@ TEST(PlainPubKey, RefusesEverythingElse) {
     const std::string y(kY);
     const std::string off_curve = std::string(63, '0') + "5"; // x = 5 is on no point of the curve
     for (const std::string& wrong :
-         {std::string(), std::string("02"), "00" + std::string(64, '0'), "06" + x + y, "07" + x + y, "05" + x,
-          "04" + x, "02" + x + y, "04" + x + x, "02" + off_curve, "02" + std::string(64, 'f'), "02" + x + "00",
-          x, "04" + x + y + "00"}) {
+         {std::string(), std::string("02"), "00" + std::string(64, '0'), "06" + x + y, "07" + x + y,
+          "05" + x, "04" + x, "02" + x + y, "04" + x + x, "02" + off_curve,
+          "02" + std::string(64, 'f'), "02" + x + "00", x, "04" + x + y + "00"}) {
         const auto key = PlainPubKey::parse(unhex(wrong));
         ASSERT_FALSE(key) << wrong;
         EXPECT_EQ(key.error().code, Errc::InvalidPoint);

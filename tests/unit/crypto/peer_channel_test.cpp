@@ -31,7 +31,9 @@ TEST_F(PeerChannels, CarryBothWays) {
     EXPECT_EQ(alice.peer(), bob_key.public_key());
 }
 
-TEST_F(PeerChannels, RefuseReflection) { EXPECT_TRUE(refused(alice.open("partials/1", box, aad))); }
+TEST_F(PeerChannels, RefuseReflection) {
+    EXPECT_TRUE(refused(alice.open("partials/1", box, aad)));
+}
 
 TEST_F(PeerChannels, RefuseOtherContextAadAndPeer) {
     EXPECT_TRUE(refused(bob.open("partials/2", box, aad)));
@@ -53,7 +55,9 @@ TEST_F(PeerChannels, RefuseEveryChangedByteAndLength) {
     }
 }
 
-TEST_F(PeerChannels, NeverSealTheSameWayTwice) { EXPECT_NE(alice.seal("partials/1", plaintext, aad), box); }
+TEST_F(PeerChannels, NeverSealTheSameWayTwice) {
+    EXPECT_NE(alice.seal("partials/1", plaintext, aad), box);
+}
 
 TEST_F(PeerChannels, DerivedKeysAgreeAndDependOnThePurpose) {
     const auto a = alice.derive_key("roster");

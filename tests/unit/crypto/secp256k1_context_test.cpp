@@ -13,7 +13,9 @@ TEST(Secp256k1Context, MisuseIsReportedAndDoesNotAbort) {
     secp256k1_pubkey no_point{};
     ByteArray<33> out;
     std::size_t length = out.size();
-    EXPECT_EQ(secp256k1_ec_pubkey_serialize(secp_context(), out.data(), &length, &no_point, SECP256K1_EC_COMPRESSED), 0);
+    EXPECT_EQ(secp256k1_ec_pubkey_serialize(secp_context(), out.data(), &length, &no_point,
+                                            SECP256K1_EC_COMPRESSED),
+              0);
     EXPECT_TRUE(misuse_reported());
     EXPECT_FALSE(misuse_reported()) << "the mark is cleared by reading it";
 }
@@ -24,7 +26,9 @@ TEST(Secp256k1Context, ReusingASecretNonceDoesNotAbort) {
     const secp256k1_keypair pair{};
     const secp256k1_musig_keyagg_cache cache{};
     const secp256k1_musig_session session{};
-    EXPECT_EQ(secp256k1_musig_partial_sign(secp_context(), &signature, &used, &pair, &cache, &session), 0);
+    EXPECT_EQ(
+        secp256k1_musig_partial_sign(secp_context(), &signature, &used, &pair, &cache, &session),
+        0);
     EXPECT_TRUE(misuse_reported());
 }
 
@@ -32,7 +36,9 @@ TEST(Secp256k1Context, ANewCallStartsWithoutBlame) {
     secp256k1_pubkey no_point{};
     ByteArray<33> out;
     std::size_t length = out.size();
-    EXPECT_EQ(secp256k1_ec_pubkey_serialize(secp_context(), out.data(), &length, &no_point, SECP256K1_EC_COMPRESSED), 0);
+    EXPECT_EQ(secp256k1_ec_pubkey_serialize(secp_context(), out.data(), &length, &no_point,
+                                            SECP256K1_EC_COMPRESSED),
+              0);
     static_cast<void>(secp_context());
     EXPECT_FALSE(misuse_reported());
 }

@@ -6,8 +6,8 @@ namespace keymeld::musig {
 namespace {
 
 TEST(InvalidContribution, IsReadBackFromTheError) {
-    for (const Contribution what :
-         {Contribution::PubKey, Contribution::PubNonce, Contribution::AggNonce, Contribution::PartialSig}) {
+    for (const Contribution what : {Contribution::PubKey, Contribution::PubNonce,
+                                    Contribution::AggNonce, Contribution::PartialSig}) {
         const InvalidContribution blame{SignerIndex{17}, what};
         const Error error = contribution_error(blame);
         EXPECT_EQ(error.code, Errc::ContributionInvalid);
@@ -18,11 +18,14 @@ TEST(InvalidContribution, IsReadBackFromTheError) {
 
 TEST(InvalidContribution, OtherErrorsBlameNobody) {
     EXPECT_FALSE(blamed(Error(Errc::ContributionInvalid, "no facts")));
-    EXPECT_FALSE(blamed(Error(Errc::Internal, "x").with("musig_signer", "1").with("musig_contribution", "pubkey")));
-    EXPECT_FALSE(
-        blamed(Error(Errc::ContributionInvalid, "x").with("musig_signer", "1x").with("musig_contribution", "pubkey")));
-    EXPECT_FALSE(
-        blamed(Error(Errc::ContributionInvalid, "x").with("musig_signer", "1").with("musig_contribution", "other")));
+    EXPECT_FALSE(blamed(
+        Error(Errc::Internal, "x").with("musig_signer", "1").with("musig_contribution", "pubkey")));
+    EXPECT_FALSE(blamed(Error(Errc::ContributionInvalid, "x")
+                            .with("musig_signer", "1x")
+                            .with("musig_contribution", "pubkey")));
+    EXPECT_FALSE(blamed(Error(Errc::ContributionInvalid, "x")
+                            .with("musig_signer", "1")
+                            .with("musig_contribution", "other")));
 }
 
 } // namespace

@@ -19,7 +19,8 @@ TEST(KeyAggCache, GivesTheSameAsMakingIt) {
     auto keys = some_keys(3);
     const Tweak plain{ByteArray<32>{1}, TweakMode::Plain};
     const Tweak x_only{ByteArray<32>{1}, TweakMode::XOnly};
-    const std::vector<std::vector<Tweak>> tweak_lists{{}, {plain}, {x_only}, {plain, x_only}, {x_only, plain}};
+    const std::vector<std::vector<Tweak>> tweak_lists{
+        {}, {plain}, {x_only}, {plain, x_only}, {x_only, plain}};
     for (int round = 0; round < 2; ++round) {
         for (const auto& tweaks : tweak_lists)
             EXPECT_EQ(cache.get(keys, tweaks)->key(), KeyAggContext::create(keys, tweaks)->key());

@@ -37,7 +37,9 @@ TEST(KeyAgg, KeepsTheKeyBeforeAndAfterTweaks) {
 }
 
 TEST(KeyAgg, RefusesWhatItCannotAggregate) {
-    const auto error = [](const Result<KeyAggContext>& made) { return made ? Errc{} : made.error().code; };
+    const auto error = [](const Result<KeyAggContext>& made) {
+        return made ? Errc{} : made.error().code;
+    };
     EXPECT_EQ(error(KeyAggContext::create({})), Errc::InvalidArgument);
     const auto keys = some_keys(2);
     const std::vector<PlainPubKey> many(KeyAggContext::kMaxKeys + 1, keys[0]);
@@ -48,7 +50,8 @@ TEST(KeyAgg, RefusesWhatItCannotAggregate) {
     too_large.bytes32.fill(0xff);
     for (const TweakMode mode : {TweakMode::Plain, TweakMode::XOnly}) {
         too_large.mode = mode;
-        EXPECT_EQ(error(KeyAggContext::create(keys, std::span(&too_large, 1))), Errc::InvalidScalar);
+        EXPECT_EQ(error(KeyAggContext::create(keys, std::span(&too_large, 1))),
+                  Errc::InvalidScalar);
     }
 }
 

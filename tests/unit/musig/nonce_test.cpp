@@ -10,24 +10,45 @@
 namespace keymeld::musig {
 namespace {
 
-// A secret nonce that could be copied, kept, printed, written or rebuilt would be one that can be used twice.
+// A secret nonce that could be copied, kept, printed, written or rebuilt would be one that can be
+// used twice.
 template <class T>
-concept Comparable = requires(const T& a, const T& b) { a == b; };
+concept Comparable = requires(const T& a, const T& b) {
+    a == b;
+};
 template <class T>
-concept Printable = requires(std::ostream& out, const T& a) { out << a; };
+concept Printable = requires(std::ostream& out, const T& a) {
+    out << a;
+};
 template <class T>
-concept Loggable = requires(const T& a) { log::Field("key", a); };
+concept Loggable = requires(const T& a) {
+    log::Field("key", a);
+};
 template <class T>
-concept HasBytes = requires(const T& a) { a.bytes(); } || requires(const T& a) { a.expose(); } ||
-                   requires(const T& a) { a.opaque(); } || requires(const T& a) { a.clone(); } ||
-                   requires(ByteView bytes) { T::parse(bytes); };
+concept HasBytes = requires(const T& a) {
+    a.bytes();
+}
+|| requires(const T& a) {
+    a.expose();
+}
+|| requires(const T& a) {
+    a.opaque();
+}
+|| requires(const T& a) {
+    a.clone();
+}
+|| requires(ByteView bytes) {
+    T::parse(bytes);
+};
 static_assert(!std::is_copy_constructible_v<SecNonce> && !std::is_copy_assignable_v<SecNonce> &&
-              !std::is_default_constructible_v<SecNonce> && !Comparable<SecNonce> && !Printable<SecNonce> &&
-              !Loggable<SecNonce> && !HasBytes<SecNonce> && std::is_nothrow_move_constructible_v<SecNonce>);
+              !std::is_default_constructible_v<SecNonce> && !Comparable<SecNonce> &&
+              !Printable<SecNonce> && !Loggable<SecNonce> && !HasBytes<SecNonce> &&
+              std::is_nothrow_move_constructible_v<SecNonce>);
 static_assert(!std::is_constructible_v<SecNonce, secure::SecretArray<132>, PlainPubKey>,
               "only nonce_gen makes secret nonces");
 template <class N>
-concept SignsWith = requires(N nonce, const SecretKey& key, const KeyAggContext& aggregate, const SessionContext& session) {
+concept SignsWith = requires(N nonce, const SecretKey& key, const KeyAggContext& aggregate,
+                             const SessionContext& session) {
     partial_sign(static_cast<N>(nonce), key, aggregate, session);
 };
 static_assert(SignsWith<SecNonce&&> && !SignsWith<SecNonce&> && !SignsWith<const SecNonce&>,
@@ -72,7 +93,8 @@ TEST(PubNonce, RefusesWhatIsNotTwoPoints) {
         bad[half] = 4;
         EXPECT_TRUE(refused(bad));
         bad = good;
-        std::fill_n(bad.begin() + static_cast<std::ptrdiff_t>(half), 33, std::uint8_t{0}); // infinity: only in an aggregate
+        std::fill_n(bad.begin() + static_cast<std::ptrdiff_t>(half), 33,
+                    std::uint8_t{0}); // infinity: only in an aggregate
         EXPECT_TRUE(refused(bad));
         EXPECT_TRUE(AggNonce::parse(bad));
     }

@@ -159,7 +159,8 @@ TEST(LockedPool, AForkedChildSeesNoSecretsAndCanMakeItsOwn) {
         std::vector<SecretArray<32>> own;
         for (int i = 0; i < 5000; ++i) {
             own.push_back(random_secret<32>());
-            if (i % 1000 == 0 && vm_flags(own.back().expose().data()).find(" lo ") == std::string::npos)
+            if (i % 1000 == 0 &&
+                vm_flags(own.back().expose().data()).find(" lo ") == std::string::npos)
                 return "the child's memory is not locked";
         }
         secret.wipe();
@@ -195,7 +196,8 @@ TEST(LockedPool, SaysWhatToDoAtTheLimitAndGoesOnWithWhatItHas) {
             return "the limit was not reached";
         } catch (const LockedMemoryExhausted& error) {
             const std::string text = error.what();
-            for (const char* const part : {"RLIMIT_MEMLOCK", "is 1024 KiB", "ulimit -l", "LimitMEMLOCK="}) {
+            for (const char* const part :
+                 {"RLIMIT_MEMLOCK", "is 1024 KiB", "ulimit -l", "LimitMEMLOCK="}) {
                 if (text.find(part) == std::string::npos)
                     return "no " + std::string(part) + " in: " + text;
             }

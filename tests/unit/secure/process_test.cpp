@@ -40,7 +40,8 @@ TEST(HardenProcess, RefusesToStartWithoutLockedMemory) {
                   const rlimit none{0, 0};
                   if (setrlimit(RLIMIT_MEMLOCK, &none) != 0)
                       return 1;
-                  if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setresuid(65534, 65534, 65534) != 0))
+                  if (geteuid() == 0 &&
+                      (setgroups(0, nullptr) != 0 || setresuid(65534, 65534, 65534) != 0))
                       return 2;
                   const Status status = harden_process();
                   if (status)

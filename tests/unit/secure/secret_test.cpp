@@ -13,27 +13,40 @@ namespace {
 
 // What must not compile with a secret.
 template <class T>
-concept Comparable = requires(const T& a, const T& b) { a == b; };
+concept Comparable = requires(const T& a, const T& b) {
+    a == b;
+};
 template <class T>
-concept Printable = requires(std::ostream& out, const T& a) { out << a; };
+concept Printable = requires(std::ostream& out, const T& a) {
+    out << a;
+};
 template <class T>
-concept Loggable = requires(const T& a) { log::Field("key", a); };
+concept Loggable = requires(const T& a) {
+    log::Field("key", a);
+};
 template <class T>
-concept Iterable = requires(const T& a) { a.begin(); };
+concept Iterable = requires(const T& a) {
+    a.begin();
+};
 template <class T>
-concept Indexable = requires(const T& a) { a[0]; };
+concept Indexable = requires(const T& a) {
+    a[0];
+};
 template <class T>
-concept ExposedByTemporary = requires(T (*make)()) { make().expose(); };
+concept ExposedByTemporary = requires(T (*make)()) {
+    make().expose();
+};
 template <class T>
 constexpr bool kKeepsItsSecret =
-    !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && !Comparable<T> && !Printable<T> &&
-    !Loggable<T> && !Iterable<T> && !Indexable<T> && !ExposedByTemporary<T> &&
+    !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && !Comparable<T> &&
+    !Printable<T> && !Loggable<T> && !Iterable<T> && !Indexable<T> && !ExposedByTemporary<T> &&
     !std::is_convertible_v<const T&, ByteView> && !std::is_convertible_v<const T&, std::string> &&
     !std::is_constructible_v<Bytes, const T&> && std::is_nothrow_move_constructible_v<T> &&
     std::is_nothrow_move_assignable_v<T>;
 static_assert(kKeepsItsSecret<SecretBytes>);
 static_assert(kKeepsItsSecret<SecretArray<32>>);
-static_assert(!std::is_convertible_v<Bytes, SecretBytes> && !std::is_convertible_v<ByteView, SecretBytes>,
+static_assert(!std::is_convertible_v<Bytes, SecretBytes> &&
+                  !std::is_convertible_v<ByteView, SecretBytes>,
               "a secret is made from plain bytes only by name");
 
 constexpr ByteArray<4> kBytes{1, 2, 3, 4};
