@@ -1,0 +1,45 @@
+#include <array>
+#include <cstdlib>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "appliance/cli/command.h"
+
+// One line a command: its function is prepare_<id>.
+#define KEYMELD_COMMANDS(COMMAND)                                                                   \
+    COMMAND(serve, "serve", "Run the appliance")                                                    \
+    COMMAND(doctor, "doctor", "Check everything that `serve` needs and say what to do about it")    \
+    COMMAND(config_check, "config check", "Say whether a configuration file is right")              \
+    COMMAND(plugins_list, "plugins list", "List the plugins and their checksums")                   \
+    COMMAND(enclave_list, "enclave list", "Ask every enclave who it is and verify it")              \
+    COMMAND(version, "version", "Print the version")
+
+namespace keymeld::cli {
+
+#define KEYMELD_DECLARE(id, name, summary) Run prepare_##id(CLI::App& app);
+KEYMELD_COMMANDS(KEYMELD_DECLARE)
+#undef KEYMELD_DECLARE
+
+std::span<const Command> commands() {
+#define KEYMELD_ROW(id, name, summary) Command{name, summary, &prepare_##id},
+    static constexpr std::array table{KEYMELD_COMMANDS(KEYMELD_ROW)};
+#undef KEYMELD_ROW
+    return table;
+}
+
+int report(const Error& error) {
+    std::cerr << "keymeld: " << error.detail << "\n";
+    return kFailed;
+}
+
+void add_config_option(CLI::App& app, std::filesystem::path& config) {
+    const char* from_environment = std::getenv("KEYMELD_CONFIG");
+    config = from_environment != nullptr && *from_environment != '\0' ? from_environment : "/etc/keymeld/keymeld.yaml";
+    app.add_option("-c,--config", config, "Configuration file (default: $KEYMELD_CONFIG, else /etc/keymeld/keymeld.yaml)")
+        ->type_name("FILE");
+}
+
+std::string_view version() { return KEYMELD_VERSION; }
+
+} // namespace keymeld::cli
