@@ -146,12 +146,12 @@ using Mutation = std::variant<InsertKeygen, UpdateKeygen, UpdateParticipant, Ins
 
 /// Several questions in one trip; each is answered by the field of the same name in ReadAnswer.
 struct ReadBatch {
-    std::optional<KeygenId> keygen;
-    std::optional<SigningId> signing;           ///< also answers the keygen of the session it finds
-    std::vector<Hash32> nonces;
-    std::optional<Hash32> binding;
-    std::optional<Uuid> used_id;                ///< known as a keygen, a signing or a retired id?
-    std::optional<std::pair<KeygenId, std::uint32_t>> sealed; ///< (keygen, enclave id)
+    std::optional<KeygenId> keygen = {};
+    std::optional<SigningId> signing = {};      ///< also answers the keygen of the session it finds, unless `keygen` asks for one
+    std::vector<Hash32> nonces = {};
+    std::optional<Hash32> binding = {};
+    std::optional<Uuid> used_id = {};           ///< known as a keygen, a signing or a retired id?
+    std::optional<std::pair<KeygenId, std::uint32_t>> sealed = {}; ///< (keygen, enclave id)
 };
 struct KeygenBundle { KeygenRecord record; std::vector<ParticipantRecord> participants; }; ///< by signer_index
 struct SigningBundle { SigningRecord record; std::vector<ApprovalRecord> approvals; };
