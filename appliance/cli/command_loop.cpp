@@ -4,12 +4,13 @@
 #include <cstdio>
 #include <exception>
 #include <optional>
-#include <string>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/this_coro.hpp>
 
 namespace keymeld::cli {
 
@@ -31,7 +32,7 @@ int run_command(const std::function<asio::awaitable<int>()>& command) {
         cancel.emit(asio::cancellation_type::terminal);
     });
     asio::co_spawn(loop, command(), asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr error, int result) {
-                       code = kFailed;
+                       code = 1;
                        if (!error) {
                            code = result;
                        } else if (interrupted_by == 0) {
@@ -48,12 +49,12 @@ int run_command(const std::function<asio::awaitable<int>()>& command) {
     }
     if (interrupted_by != 0)
         return 128 + interrupted_by;
-    return code.value_or(kFailed);
+    return code.value_or(1);
 }
 
-void report(const Error& error) {
-    std::fprintf(stderr, "keymeld: %.*s: %s\n", static_cast<int>(errc_name(error.code).size()), errc_name(error.code).data(),
-                 error.detail.c_str());
+asio::awaitable<bool> interrupted() {
+    const auto state = co_await asio::this_coro::cancellation_state;
+    co_return state.cancelled() != asio::cancellation_type::none;
 }
 
 } // namespace keymeld::cli

@@ -4,22 +4,14 @@
 #include <functional>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
-
-#include "core/base/result.h"
 
 namespace keymeld::cli {
 
-/// Exit codes of every command.
-inline constexpr int kSucceeded = 0;
-inline constexpr int kFailed = 1;
-inline constexpr int kBadUsage = 2;
-
-/// Runs `command` on a loop of its own on this thread and returns its exit code. SIGINT, SIGTERM and SIGHUP cancel it: its destructors run, so
-/// that what it started is stopped and removed, and the code is 128 + the signal's number. An exception is reported and gives kFailed.
+/// Runs what `command` makes on a loop of its own on this thread and returns its exit code. SIGINT, SIGTERM and SIGHUP cancel it: its destructors
+/// run, so that what it started is stopped and removed, and the code is 128 + the signal's number. An exception is reported and gives 1.
 int run_command(const std::function<boost::asio::awaitable<int>()>& command);
 
-/// "keymeld: not_found: no such session" on standard error, with the remedy where one is known.
-void report(const Error& error);
+/// Whether the running command is being cancelled by a signal: its errors are then nothing to report.
+boost::asio::awaitable<bool> interrupted();
 
 } // namespace keymeld::cli

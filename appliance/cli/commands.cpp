@@ -9,6 +9,18 @@
 // One line a command: its function is prepare_<id>.
 #define KEYMELD_COMMANDS(COMMAND)                                                                   \
     COMMAND(serve, "serve", "Run the appliance")                                                    \
+    COMMAND(demo, "demo", "Run keygen and signing once, over simulated enclaves")                    \
+    COMMAND(bench_sign, "bench sign", "Measure signing: rate, latency, CPU time")                   \
+    COMMAND(bench_idle, "bench idle", "Measure what waiting sessions cost")                         \
+    COMMAND(keygen_new_key, "keygen new-key", "Make a participant's key file")                      \
+    COMMAND(keygen_create, "keygen create", "Create a key as its coordinator")                      \
+    COMMAND(keygen_join, "keygen join", "Take part in a key that you are invited to")               \
+    COMMAND(keygen_status, "keygen status", "Show how far a key is, and verify it")                 \
+    COMMAND(sign_create, "sign create", "Ask for a signature")                                      \
+    COMMAND(sign_approve, "sign approve", "Approve a signing session")                              \
+    COMMAND(sign_reject, "sign reject", "Reject a signing session")                                 \
+    COMMAND(sign_status, "sign status", "Show a signing session; decrypt and verify its signature") \
+    COMMAND(enclave_simulate, "enclave simulate", "Run the simulated enclaves of a configuration")  \
     COMMAND(doctor, "doctor", "Check everything that `serve` needs and say what to do about it")    \
     COMMAND(config_check, "config check", "Say whether a configuration file is right")              \
     COMMAND(plugins_list, "plugins list", "List the plugins and their checksums")                   \

@@ -172,6 +172,12 @@ HeaderMaker Invitation::session_header(const UserId& user) const {
 
 // ---- Ceremony -------------------------------------------------------------------------------------------------------
 
+Async<Result<VerifiedEnclave>> Ceremony::verified(std::uint32_t enclave_id) {
+    if (m_trust == nullptr)
+        co_return fail(Errc::AttestationRefused, "no root and no measurements were given to judge enclaves by");
+    co_return co_await m_trust->verify(m_rest, enclave_id);
+}
+
 Async<Result<Invitation>> Ceremony::create_keygen(const Participant& coordinator, std::vector<UserId> expected,
                                                   KeygenOptions options) {
     if (expected.empty() || expected.front() != coordinator.user_id)
@@ -185,7 +191,7 @@ Async<Result<Invitation>> Ceremony::create_keygen(const Participant& coordinator
             co_return fail(Errc::EnclaveUnavailable, "no enclave of this appliance is healthy");
         options.coordinator_enclave = healthy->id;
     }
-    auto enclave = co_await m_trust.verify(m_rest, *options.coordinator_enclave);
+    auto enclave = co_await verified(*options.coordinator_enclave);
     if (!enclave)
         co_return std::move(enclave).error();
 
@@ -220,7 +226,7 @@ Async<Result<VerifiedEnclave>> Ceremony::join_keygen(const Invitation& invitatio
     const auto slot = std::find_if(slots->begin(), slots->end(), [&](const SlotEntry& s) { return s.user_id == who.user_id; });
     if (slot == slots->end())
         co_return fail(Errc::NotAParticipant, "there is no open slot for this participant: not invited, or registered already");
-    auto enclave = co_await m_trust.verify(m_rest, slot->enclave_id);
+    auto enclave = co_await verified(slot->enclave_id);
     if (!enclave)
         co_return std::move(enclave).error();
     RegisterBody body;

@@ -66,7 +66,10 @@ struct AggregateKey {
 /// One participant's view of an appliance. References must outlive the calls.
 class Ceremony {
   public:
-    Ceremony(RestClient& rest, const Trust& trust) : m_rest(rest), m_trust(trust) {}
+    Ceremony(RestClient& rest, const Trust& trust) : m_rest(rest), m_trust(&trust) {}
+    /// For everything after registration: no key leaves, so there is nothing to trust. create_keygen() and join_keygen() are then
+    /// `Errc::AttestationRefused`.
+    explicit Ceremony(RestClient& rest) : m_rest(rest) {}
 
     /// POST /keygen for a session of `expected` (the coordinator first, which must be `coordinator`), with ecies_aad.
     Async<Result<Invitation>> create_keygen(const Participant& coordinator, std::vector<UserId> expected, KeygenOptions options);
@@ -89,7 +92,8 @@ class Ceremony {
 
   private:
     RestClient& m_rest;
-    const Trust& m_trust;
+    Async<Result<VerifiedEnclave>> verified(std::uint32_t enclave_id);
+    const Trust* m_trust = nullptr;
 };
 
 /// Decrypts `final_signature` and verifies it. Errors as Ceremony::signature.

@@ -1,0 +1,208 @@
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+
+#include <boost/asio/this_coro.hpp>
+
+#include "appliance/bench/bench.h"
+#include "appliance/bench/plain_ceremony.h"
+#include "appliance/bench/sign_load.h"
+#include "appliance/fleet/sim_fleet.h"
+#include "appliance/json/writer.h"
+
+namespace keymeld::bench {
+
+namespace asio = boost::asio;
+
+namespace {
+
+double micros(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e3; }
+double millis(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e6; }
+
+std::string decimal(double value, int places) {
+    char text[48];
+    std::snprintf(text, sizeof text, "%.*f", places, value);
+    return text;
+}
+
+std::chrono::nanoseconds own_cpu() {
+    timespec now{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+struct Cpu {
+    std::chrono::nanoseconds appliance{0};
+    std::chrono::nanoseconds enclaves{0};
+    std::chrono::nanoseconds client{0};
+
+    static Cpu now(fleet::SimFleet* fleet) {
+        Cpu out;
+        out.client = own_cpu();
+        if (fleet != nullptr)
+            for (const auto& process : fleet->usage())
+                (process.name == "appliance" ? out.appliance : out.enclaves) += process.cpu;
+        return out;
+    }
+    Cpu operator-(const Cpu& before) const {
+        return {appliance - before.appliance, enclaves - before.enclaves, client - before.client};
+    }
+};
+
+/// The latency that `share` of the sessions did not exceed.
+double percentile_ms(const std::vector<std::chrono::nanoseconds>& sorted, double share) {
+    const auto rank = static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5);
+    return millis(sorted[std::min(rank, sorted.size() - 1)]);
+}
+
+struct Report {
+    SignOptions options;
+    LoadResult load; ///< latencies sorted
+    Cpu cpu;
+    PlainCost plain;
+
+    double per_session(std::chrono::nanoseconds time) const { return micros(time) / static_cast<double>(load.latencies.size()); }
+    double rate() const { return static_cast<double>(load.latencies.size()) / (millis(load.elapsed) / 1e3); }
+    double server_us() const { return per_session(cpu.appliance) + per_session(cpu.enclaves); }
+
+    std::string text() const {
+        std::string out = std::to_string(load.latencies.size()) + " sessions of " + std::to_string(options.participants) +
+                          " signers, " + std::to_string(options.concurrency) + " at a time, " +
+                          std::to_string(options.keys) + " keys, in " + decimal(millis(load.elapsed) / 1e3, 2) + " s; " +
+                          std::to_string(load.verified) + " signatures verified\n";
+        out += "  rate       " + decimal(rate(), 0) + " sessions/s\n";
+        out += "  latency    p50 " + decimal(percentile_ms(load.latencies, 0.50), 2) + " ms, p95 " +
+               decimal(percentile_ms(load.latencies, 0.95), 2) + " ms, p99 " + decimal(percentile_ms(load.latencies, 0.99), 2) +
+               " ms, most " + decimal(millis(load.latencies.back()), 2) + " ms (request to decrypted signature)\n";
+        if (!options.remote)
+            out += "  CPU        " + decimal(server_us(), 0) + " us a session: appliance " + decimal(per_session(cpu.appliance), 0) +
+                   ", " + std::to_string(options.enclaves) + " enclaves " + decimal(per_session(cpu.enclaves), 0) +
+                   " (the load generator took " + decimal(per_session(cpu.client), 0) + " beside that)\n";
+        out += "  plain      " + decimal(plain.cached_us, 0) + " us for the same ceremony in bare libsecp256k1 calls, " +
+               decimal(plain.uncached_us, 0) + " without cached key aggregation";
+        if (!options.remote)
+            out += "\n  ratio      " + decimal(server_us() / plain.cached_us, 2) + " (cached), " +
+                   decimal(server_us() / plain.uncached_us, 2) + " (uncached)";
+        return out;
+    }
+
+    std::string json() const {
+        json::Writer out;
+        const auto number = [&](std::string_view name, double value, int places) { out.key(name).raw(decimal(value, places)); };
+        out.begin_object()
+            .member("participants", options.participants)
+            .member("enclaves", options.enclaves)
+            .member("sessions", load.latencies.size())
+            .member("concurrency", options.concurrency)
+            .member("keys", options.keys)
+            .member("signatures_verified", load.verified);
+        number("seconds", millis(load.elapsed) / 1e3, 3);
+        number("sessions_per_second", rate(), 1);
+        out.key("latency_ms").begin_object();
+        number("p50", percentile_ms(load.latencies, 0.50), 3);
+        number("p95", percentile_ms(load.latencies, 0.95), 3);
+        number("p99", percentile_ms(load.latencies, 0.99), 3);
+        number("max", millis(load.latencies.back()), 3);
+        out.end_object();
+        out.key("cpu_us_per_session").begin_object();
+        if (!options.remote) {
+            number("appliance", per_session(cpu.appliance), 1);
+            number("enclaves", per_session(cpu.enclaves), 1);
+            number("total", server_us(), 1);
+        }
+        number("load_generator", per_session(cpu.client), 1);
+        out.end_object();
+        out.key("plain_libsecp256k1_cpu_us").begin_object();
+        number("cached", plain.cached_us, 1);
+        number("uncached", plain.uncached_us, 1);
+        out.end_object();
+        if (!options.remote) {
+            out.key("ratio").begin_object();
+            number("cached", server_us() / plain.cached_us, 2);
+            number("uncached", server_us() / plain.uncached_us, 2);
+            out.end_object();
+        }
+        return out.end_object().take();
+    }
+};
+
+} // namespace
+
+asio::awaitable<Result<std::string>> bench_sign(SignOptions options) {
+    const auto executor = co_await asio::this_coro::executor;
+    cli::Progress progress(executor, options.quiet ? cli::Progress::Style::Silent : cli::Progress::Style::Shown);
+
+    std::unique_ptr<fleet::SimFleet> fleet;
+    client::Endpoint endpoint;
+    Result<client::Trust> trust = fail(Errc::Internal, "");
+    if (options.remote) {
+        endpoint = options.remote->endpoint;
+        trust = client::Trust::load(options.remote->trust, options.remote->pcrs);
+    } else {
+        progress.begin("start");
+        fleet::SimFleet::Options wanted;
+        wanted.enclaves = options.enclaves;
+        wanted.limits = fleet::SimFleet::lifted_limits();
+        wanted.progress = [&](std::string_view what) { progress.at(what); };
+        auto started = co_await fleet::SimFleet::start(std::move(wanted));
+        if (!started)
+            co_return std::move(started).error();
+        fleet = std::move(*started);
+        endpoint = fleet->endpoint();
+        trust = client::Trust::load(fleet->trust_root().string(), fleet->pcrs());
+        progress.done(std::to_string(options.enclaves) + " simulated enclaves, appliance, SQLite");
+    }
+    if (!trust)
+        co_return std::move(trust).error();
+    const auto explained = [&](Error error) {
+        if (const std::string casualties = fleet ? fleet->casualties() : ""; !casualties.empty())
+            error.detail += "\n" + casualties;
+        return error;
+    };
+
+    client::RestClient rest(executor, endpoint);
+    progress.begin("keys");
+    std::vector<BenchKey> keys;
+    const std::uint64_t quota = options.sessions + options.warm_up;
+    for (unsigned i = 0; i < options.keys; ++i) {
+        progress.part(i, options.keys);
+        auto key = co_await make_key(rest, *trust, options.participants, 0, static_cast<std::uint32_t>(std::min<std::uint64_t>(quota, UINT32_MAX)));
+        if (!key)
+            co_return explained(std::move(key).error());
+        keys.push_back(std::move(*key));
+    }
+    progress.done(std::to_string(options.keys) + " of " + std::to_string(options.participants) + " participants each");
+
+    if (options.warm_up > 0) {
+        progress.begin("warm-up");
+        auto warm = co_await run_load(rest, keys, options.warm_up, options.concurrency, options.verify_every, progress);
+        if (!warm)
+            co_return explained(std::move(warm).error());
+        progress.done(std::to_string(options.warm_up) + " sessions");
+    }
+    progress.begin("signing");
+    const Cpu before = Cpu::now(fleet.get());
+    auto load = co_await run_load(rest, keys, options.sessions, options.concurrency, options.verify_every, progress);
+    const Cpu spent = Cpu::now(fleet.get()) - before;
+    if (!load)
+        co_return explained(std::move(load).error());
+    progress.done(std::to_string(options.sessions) + " sessions");
+
+    progress.begin("plain ceremony");
+    auto plain = measure_plain_ceremony(options.participants);
+    if (!plain)
+        co_return std::move(plain).error();
+    progress.done("bare libsecp256k1 calls in this process");
+    if (fleet) {
+        progress.begin("clean-up");
+        Status stopped = fleet->shut_down();
+        if (!stopped)
+            co_return std::move(stopped).error();
+        progress.done();
+    }
+    std::sort(load->latencies.begin(), load->latencies.end());
+    const Report report{options, std::move(*load), spent, *plain};
+    co_return options.json ? report.json() : report.text();
+}
+
+} // namespace keymeld::bench

@@ -1,0 +1,90 @@
+#include <cstdio>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "appliance/bench/bench.h"
+#include "appliance/cli/command.h"
+#include "appliance/cli/command_loop.h"
+
+namespace keymeld::cli {
+namespace {
+
+boost::asio::awaitable<int> finish(Result<std::string> result) {
+    if (!result) {
+        const bool silent = co_await interrupted();
+        co_return silent ? kFailed : report(result.error());
+    }
+    std::fflush(stderr);
+    std::cout << *result << std::endl;
+    co_return std::cout ? 0 : kFailed;
+}
+
+struct SignCommand {
+    bench::SignOptions bench;
+    std::string url;
+    std::string trust;
+    std::filesystem::path pcrs;
+};
+
+boost::asio::awaitable<int> sign(bench::SignOptions options) {
+    auto result = co_await bench::bench_sign(std::move(options));
+    co_return co_await finish(std::move(result));
+}
+
+boost::asio::awaitable<int> idle(bench::IdleOptions options) {
+    auto result = co_await bench::bench_idle(options);
+    co_return co_await finish(std::move(result));
+}
+
+} // namespace
+
+Run prepare_bench_sign(CLI::App& app) {
+    auto command = std::make_shared<SignCommand>();
+    bench::SignOptions& options = command->bench;
+    app.add_option("--participants", options.participants, "Signers of each key")->check(CLI::Range(2, 1000))->capture_default_str();
+    app.add_option("--enclaves", options.enclaves, "Simulated enclaves to start")->check(CLI::Range(1, 64))->capture_default_str();
+    app.add_option("--sessions", options.sessions, "Signing sessions to measure")->check(CLI::Range(1, 10'000'000))->capture_default_str();
+    app.add_option("--warm-up", options.warm_up, "Sessions before those that are measured")->check(CLI::Range(0, 1'000'000))->capture_default_str();
+    app.add_option("--concurrency", options.concurrency, "Sessions under way at any time")->check(CLI::Range(1, 10'000))->capture_default_str();
+    app.add_option("--keys", options.keys, "Keys to sign with, in turn; created before the clock starts")
+        ->check(CLI::Range(1, 10'000))
+        ->capture_default_str();
+    app.add_option("--verify-every", options.verify_every, "Verify each n-th signature; 1: all")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+    auto* const url = app.add_option("--url", command->url, "Measure the appliance there instead of starting one; its rate limits apply, and its "
+                                                            "CPU time is not seen")
+                          ->type_name("URL");
+    auto* const trust = app.add_option("--trust", command->trust, "With --url: aws, or a PEM file with a simulator's root")->type_name("aws|FILE");
+    auto* const pcrs = app.add_option("--pcrs", command->pcrs, "With --url: allowed measurements")->type_name("FILE");
+    url->needs(trust)->needs(pcrs);
+    trust->needs(url);
+    pcrs->needs(url);
+    app.add_flag("--json", options.json, "Print one JSON object");
+    app.add_flag("-q,--quiet", options.quiet, "Show no progress on standard error");
+    app.footer("Latency is from before POST /signing until the client has decrypted the signature. The load comes from one thread of this\n"
+               "program, on the same machine. `plain` is the same ceremony in bare libsecp256k1 calls, measured in the same run.\n\n"
+               "Example:\n  keymeld bench sign --participants 3 --enclaves 3 --sessions 5000 --concurrency 32 --json");
+    return [command] {
+        if (!command->url.empty()) {
+            auto endpoint = client::Endpoint::parse(command->url);
+            if (!endpoint)
+                return report(endpoint.error());
+            command->bench.remote = bench::Remote{std::move(*endpoint), command->trust, command->pcrs};
+        }
+        return run_command([command] { return sign(command->bench); });
+    };
+}
+
+Run prepare_bench_idle(CLI::App& app) {
+    auto options = std::make_shared<bench::IdleOptions>();
+    app.add_option("--sessions", options->sessions, "Sessions that wait for an approval")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+    app.add_option("--seconds", options->seconds, "Length of each of the two measurements")->check(CLI::Range(1, 3600))->capture_default_str();
+    app.add_option("--enclaves", options->enclaves, "Simulated enclaves to start")->check(CLI::Range(1, 64))->capture_default_str();
+    app.add_flag("--json", options->json, "Print one JSON object");
+    app.add_flag("-q,--quiet", options->quiet, "Show no progress on standard error");
+    app.footer("Measures a fleet without sessions, then with sessions that wait; at the end one of them is approved and must be signed.\n\n"
+               "Example:\n  keymeld bench idle --sessions 10000 --seconds 30");
+    return [options] { return run_command([options] { return idle(*options); }); };
+}
+
+} // namespace keymeld::cli
