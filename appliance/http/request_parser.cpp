@@ -53,12 +53,13 @@ class RequestParser::Impl : public beast::http::basic_parser<true> {
         request.headers.emplace_back(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
     }
 
-    void on_header_impl(error_code&) override {}
-
-    void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
+    void on_header_impl(error_code&) override {
+        const auto length = content_length();
         if (length && *length > m_limits.body_bytes)
             too_large = true;
     }
+
+    void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
 
     std::size_t append(string_view data, error_code& error) {
         if (data.size() > m_limits.body_bytes - request.body.size()) {
@@ -94,9 +95,7 @@ Result<std::size_t> RequestParser::feed(std::string_view data) {
         used += n;
         if (n > 0)
             impl.untouched = false;
-        if (impl.too_large)
-            break;
-        if (error == beast::http::error::need_more)
+        if (error == beast::http::error::need_more || (had_header && impl.too_large))
             break;
         if (error == beast::http::error::header_limit)
             return refuse("request header is too large");

@@ -124,6 +124,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
         bool idle = true;              ///< may be closed at once when the server stops
         bool streaming = false;
         bool dead = false;             ///< the peer is gone or deaf: nothing to say good-bye to
+        bool unread = false;           ///< the peer may still be sending what will not be read
         std::string buffer;            ///< bytes read and not yet used
         std::size_t used = 0;
     };
@@ -275,14 +276,15 @@ Async<void> Server::Impl::serve(Connection& connection) {
     }
     if (!connection.dead) {
         set_deadline(connection, seconds(5));
-        co_await linger(connection);
+        co_await connection.stream->finish();
+        if (connection.unread)
+            co_await linger(connection);
     }
 }
 
 /// Closing a socket with unread input resets it, and the client may lose the answer: read a little first.
 Async<void> Server::Impl::linger(Connection& connection) {
     std::size_t total = 0;
-    co_await connection.stream->finish();
     connection.buffer.resize(kReadBytes);
     while (total < 4 * m_limits.max_body_bytes) {
         const std::size_t n = co_await connection.stream->read_some({connection.buffer.data(), connection.buffer.size()});
@@ -341,6 +343,7 @@ Async<bool> Server::Impl::serve_request(Connection& connection, RequestParser& p
         }
     }
     if (bad) {
+        connection.unread = true;
         Response response = m_service.failure(parser.request(), *bad);
         co_await send(connection, std::move(response), false, true);
         co_return false;
@@ -408,8 +411,9 @@ Async<bool> Server::Impl::serve_request(Connection& connection, RequestParser& p
         }
     }
     const bool head_only = parser.is_head();
-    const bool close = parser.must_close() || !parser.done() || bad || m_stopping;
+    bool close = parser.must_close() || !parser.done() || bad;
     Response response;
+    connection.unread = !parser.done() || parser.must_close();
     if (bad || refused) {
         response = m_service.failure(parser.request(), bad ? *bad : *refused);
     } else {
@@ -419,6 +423,7 @@ Async<bool> Server::Impl::serve_request(Connection& connection, RequestParser& p
         connection.deadline = SteadyTime::max(); // the engine keeps the request's own deadline
         response = co_await answer(std::move(request));
     }
+    close = close || m_stopping;
     const bool sent = co_await send(connection, std::move(response), head_only, close);
     co_return sent && !close;
 }
