@@ -48,6 +48,9 @@ struct Enclave {
     AttestationChoice attestation;
     bool enabled = true;                   ///< false: listed, never connected
     bool required = true;                  ///< /ready waits for its canary
+    /// An enclave is held to the key that it first showed. Naming an epoch here lets it come with another key once: what was sealed for the
+    /// old one is lost.
+    std::optional<std::uint64_t> accept_key_epoch;
     std::string where;
 };
 

@@ -208,7 +208,8 @@ Result<AttestationChoice> read_attestation(const Context& context, const Node& n
 Result<Enclave> read_enclave(const Context& context, const Node& node) {
     KEYMELD_TRY(const Mapping in,
                 Mapping::open(context, node, "enclave",
-                              {"id", "transport", "attestation", "enabled", "required"}));
+                              {"id", "transport", "attestation", "enabled", "required",
+                               "accept_key_epoch"}));
     Enclave out;
     out.where = context.place(node);
     KEYMELD_CHECK(in.require("id"));
@@ -219,6 +220,11 @@ Result<Enclave> read_enclave(const Context& context, const Node& node) {
     KEYMELD_TRY(out.attestation, read_attestation(context, *attestation));
     KEYMELD_CHECK(in.flag("enabled", out.enabled));
     KEYMELD_CHECK(in.flag("required", out.required));
+    if (in.find("accept_key_epoch") != nullptr) {
+        std::uint64_t epoch = 0;
+        KEYMELD_CHECK(in.integer("accept_key_epoch", epoch, 1));
+        out.accept_key_epoch = epoch;
+    }
     return out;
 }
 

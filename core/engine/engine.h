@@ -84,7 +84,7 @@ class Engine {
 
   private:
     class Impl;
-    std::unique_ptr<Impl> m_impl;
+    std::shared_ptr<Impl> m_impl; ///< requests under way share it
 };
 
 } // namespace keymeld::engine

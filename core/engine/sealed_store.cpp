@@ -1,0 +1,205 @@
+#include "core/engine/sealed_store.h"
+
+#include <algorithm>
+
+#include <boost/asio/post.hpp>
+
+#include "core/base/log.h"
+#include "core/engine/hub.h"
+
+namespace keymeld::engine {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kFlushAfter{1000};
+constexpr std::size_t kMaxLostEntries = 10'000;
+
+} // namespace
+
+std::uint64_t SealedStore::note(std::uint32_t enclave, const KeygenId& keygen, wire::SealedUpdate& update) {
+    Lane& lane = m_lanes[keygen];
+    if (lane.updates.empty())
+        lane.since = steady_clock::now();
+    lane.updates.push_back({enclave, update.version(), update.snapshot(), to_bytes(as_bytes(update.blob()))});
+    if (!lane.held)
+        arm_flush();
+    return ++m_last_token;
+}
+
+void SealedStore::hold(const KeygenId& keygen) { m_lanes[keygen].held = true; }
+
+void SealedStore::release(const KeygenId& keygen) {
+    const auto lane = m_lanes.find(keygen);
+    if (lane == m_lanes.end())
+        return;
+    lane->second.held = false;
+    if (lane->second.updates.empty())
+        m_lanes.erase(lane);
+    else
+        arm_flush();
+}
+
+void SealedStore::forget(const KeygenId& keygen) {
+    m_lanes.erase(keygen);
+    m_lost.erase(keygen);
+}
+
+void SealedStore::write(const KeygenId& keygen, Batch batch, std::uint64_t oldest_token, Store::Done done) {
+    if (const auto lost = m_lost.find(keygen); lost != m_lost.end() && oldest_token != 0 && oldest_token <= lost->second) {
+        asio::post(m_hub.loop, [done = std::move(done)] {
+            done(fail(Errc::StorageFailed, "sealed state that this depends on was not stored"));
+        });
+        return;
+    }
+    std::vector<std::uint32_t> enclaves;
+    if (const auto lane = m_lanes.find(keygen); lane != m_lanes.end()) {
+        // First the session, then what belongs to it: a keygen that is being created is inserted by `batch`.
+        for (Pending& update : lane->second.updates) {
+            enclaves.push_back(update.enclave);
+            batch.push_back(plugin::PutSealed{
+                {keygen, update.enclave, update.version, update.snapshot, std::move(update.blob)}});
+        }
+        lane->second.updates.clear();
+        if (!lane->second.held)
+            m_lanes.erase(lane);
+    }
+    if (batch.empty()) {
+        asio::post(m_hub.loop, [done = std::move(done)] { done({}); });
+        return;
+    }
+    if (enclaves.empty())
+        return m_hub.store.write(std::move(batch), std::move(done));
+    m_hub.store.write(std::move(batch), [this, keygen, enclaves = std::move(enclaves), done = std::move(done)](Status status) {
+        if (!status)
+            batch_failed(keygen, enclaves, status.error());
+        done(std::move(status));
+    });
+}
+
+Async<Status> SealedStore::write(KeygenId keygen, Batch batch, std::uint64_t oldest_token) {
+    const OneShot<Status> answer(m_hub.loop);
+    write(keygen, std::move(batch), oldest_token, [answer](Status status) { answer.set(std::move(status)); });
+    co_return co_await answer.wait();
+}
+
+void SealedStore::batch_failed(const KeygenId& keygen, std::vector<std::uint32_t> enclaves, const Error& error) {
+    log::error("storage", "sealed_state_refused", {{"keygen", keygen}, {"error", error.code}, {"why", error.detail}});
+    // What came after the refused update does not follow what is stored.
+    if (const auto lane = m_lanes.find(keygen); lane != m_lanes.end()) {
+        for (const Pending& update : lane->second.updates)
+            enclaves.push_back(update.enclave);
+        lane->second.updates.clear();
+    }
+    if (m_lost.size() >= kMaxLostEntries)
+        m_lost.clear();
+    m_lost[keygen] = m_last_token;
+    std::sort(enclaves.begin(), enclaves.end());
+    enclaves.erase(std::unique(enclaves.begin(), enclaves.end()), enclaves.end());
+    for (const std::uint32_t id : enclaves)
+        if (EnclaveNode* const node = m_hub.fleet.find(id))
+            node->reset("sealed state could not be stored");
+}
+
+void SealedStore::arm_flush() {
+    if (m_flush_timer.number == 0 && !m_stopped)
+        m_flush_timer = m_hub.timers.after(kFlushAfter, [this] { flush(); });
+}
+
+void SealedStore::flush() {
+    m_flush_timer = {};
+    const SteadyTime before = steady_clock::now() - kFlushAfter;
+    std::vector<KeygenId> due;
+    bool more = false;
+    for (const auto& [keygen, lane] : m_lanes) {
+        if (lane.held || lane.updates.empty())
+            continue;
+        if (lane.since <= before)
+            due.push_back(keygen);
+        else
+            more = true;
+    }
+    for (const KeygenId& keygen : due)
+        write(keygen, {}, 0, [](const Status&) {});
+    if (more)
+        arm_flush();
+}
+
+void SealedStore::stop() {
+    m_stopped = true;
+    m_hub.timers.cancel(m_flush_timer);
+    // Batches are still taken: the last chance to keep what has arrived.
+    std::vector<KeygenId> all;
+    for (const auto& [keygen, lane] : m_lanes)
+        if (!lane.held && !lane.updates.empty())
+            all.push_back(keygen);
+    for (const KeygenId& keygen : all)
+        write(keygen, {}, 0, [](const Status&) {});
+}
+
+// ---- Back to the enclave --------------------------------------------------------------------------------------------
+
+void SealedStore::restore(std::uint32_t enclave, const KeygenId& keygen, SteadyTime deadline,
+                          std::function<void(Status)> done) {
+    auto& waiting = m_restores[{enclave, keygen}];
+    waiting.push_back(std::move(done));
+    if (waiting.size() == 1)
+        spawn(m_hub.loop, "restore", run_restore(enclave, keygen, deadline));
+}
+
+Async<void> SealedStore::run_restore(std::uint32_t enclave, KeygenId keygen, SteadyTime deadline) {
+    const Status status = co_await restored(enclave, keygen, deadline);
+    if (!status)
+        log::warn("enclave", "restore_failed",
+                  {{"enclave", enclave}, {"keygen", keygen}, {"error", status.error().code}, {"why", status.error().detail}});
+    auto waiting = m_restores.extract({enclave, keygen});
+    for (const auto& done : waiting.mapped())
+        done(status);
+}
+
+Async<Status> SealedStore::restored(std::uint32_t enclave, KeygenId keygen, SteadyTime deadline) {
+    if (const auto lane = m_lanes.find(keygen); lane != m_lanes.end()) {
+        if (lane->second.held)
+            co_return fail(Errc::EnclaveUnavailable, "the enclave lost the session while it was being created");
+        const Status flushed = co_await write(keygen, {}, 0);
+        if (!flushed)
+            co_return flushed;
+    }
+    plugin::ReadBatch question;
+    question.sealed = std::pair(keygen, enclave);
+    auto answer = co_await m_hub.store.read(std::move(question), deadline);
+    if (!answer)
+        co_return answer.error();
+    auto updates = std::make_shared<std::vector<plugin::SealedRecord>>(std::move(answer->sealed));
+    // A hole can only be left by a refused batch that a crash kept from being repaired. What is before it is whole.
+    for (std::size_t i = 1; i < updates->size(); ++i)
+        if ((*updates)[i].version != (*updates)[i - 1].version + 1) {
+            log::error("storage", "sealed_state_has_a_hole", {{"keygen", keygen}, {"enclave", enclave}});
+            updates->resize(i);
+            break;
+        }
+    if (updates->empty() || !updates->front().snapshot)
+        co_return fail(Errc::SealBroken, "no sealed state is stored for this enclave");
+    EnclaveCall call;
+    call.enclave = enclave;
+    call.deadline = call.wait_until = deadline;
+    call.build = [updates, keygen](wire::Request& request) {
+        wire::Restore& restore = *request.mutable_restore();
+        restore.set_keygen_id(std::string(as_text(keygen.view())));
+        for (const plugin::SealedRecord& update : *updates) {
+            wire::SealedUpdate& out = *restore.add_updates();
+            out.set_version(update.version);
+            out.set_snapshot(update.snapshot);
+            out.set_blob(std::string(as_text(update.blob)));
+        }
+    };
+    const auto restored = co_await m_hub.fleet.ask(std::move(call));
+    if (restored)
+        co_return Status{};
+    // Storage has nothing newer: for this enclave, what it knows of is lost.
+    if (restored.error().code == Errc::StateRolledBack)
+        co_return fail(Errc::SealBroken, "the stored state is older than what the enclave has seen");
+    co_return restored.error();
+}
+
+} // namespace keymeld::engine
