@@ -97,7 +97,20 @@ struct Metrics::Families {
                                .Register(registry)};
 };
 
-Metrics::Metrics() : m_families(std::make_unique<Families>()) {}
+prometheus::Counter& Metrics::musig_counter(std::string_view operation, bool success) {
+    const std::string outcome = success ? "success" : "failure";
+    return m_families->musig.get(joined({operation, outcome}),
+                                 {{"operation", std::string(operation)}, {"success", outcome}});
+}
+
+Metrics::Metrics() : m_families(std::make_unique<Families>()) {
+    // A rate over a counter that appears at its first increment misses that increment.
+    for (const auto type : {engine::SessionType::Keygen, engine::SessionType::Signing})
+        on_active(type, "collecting_participants", 0);
+    for (const std::string_view operation : {"key_agg", "nonce_gen", "partial_sign", "sig_agg", "canary"})
+        for (const bool success : {true, false})
+            musig_counter(operation, success);
+}
 Metrics::~Metrics() = default;
 
 void Metrics::count_request(std::string_view endpoint, std::string_view method, unsigned status) {
@@ -152,9 +165,7 @@ void Metrics::on_enclave_health(std::uint32_t enclave_id, bool healthy) {
 void Metrics::on_quota_violation() { m_families->quota.Increment(); }
 
 void Metrics::on_musig(std::string_view operation, bool success) {
-    const std::string outcome = success ? "success" : "failure";
-    m_families->musig.get(joined({operation, outcome}), {{"operation", std::string(operation)}, {"success", outcome}})
-        .Increment();
+    musig_counter(operation, success).Increment();
 }
 
 } // namespace keymeld::metrics

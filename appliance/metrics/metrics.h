@@ -9,6 +9,10 @@
 
 #include "core/engine/observer.h"
 
+namespace prometheus {
+class Counter;
+}
+
 namespace keymeld::metrics {
 
 /// Thread rule: [loop], like the observer it is.
@@ -33,6 +37,8 @@ class Metrics final : public engine::Observer {
 
   private:
     struct Families;
+    prometheus::Counter& musig_counter(std::string_view operation, bool success);
+
     std::unique_ptr<Families> m_families;
 };
 
