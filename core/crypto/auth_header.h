@@ -32,7 +32,7 @@ struct SessionHmacHeader {
 };
 
 /// Index into `users` of the user for whom the HMAC is right, else `Errc::AuthFailed`. Every user
-/// is tried, whatever matches (up to 1000, 0.4 us each). `session` is always the keygen session,
+/// is tried, whatever matches (up to 1000, 0.5 us each). `session` is always the keygen session,
 /// also for POST /signing. [any-thread]
 Result<std::size_t> verify_session_hmac(const SessionHmacHeader& header,
                                         const secure::SecretArray<32>& session_secret,
