@@ -11,7 +11,8 @@ namespace {
 constexpr std::uint8_t kStateFormat = 1;
 constexpr std::uint8_t kHasPublicKey = 1;
 constexpr std::uint8_t kHasPrivateKey = 2;
-// Deltas are cheap to write and dear to read back: at most so many, or as many as the ledger has entries.
+// Deltas are cheap to write and dear to read back: at most so many, or as many as the ledger had entries at the last snapshot, so that writing
+// snapshots costs a constant share of writing deltas however long the ledger gets.
 constexpr std::size_t kMinDeltas = 64;
 
 Error broken() { return fail(Errc::SealBroken, "sealed state does not have the form that this signer writes"); }
@@ -112,7 +113,7 @@ bool KeygenState::needs_update(std::uint64_t stream) const {
 
 SealedBlob KeygenState::take_update(std::uint64_t stream) {
     const bool snapshot = m_snapshot_due || m_stream != stream || m_pending.empty() ||
-                          m_chain.deltas() >= std::max(kMinDeltas, m_ledger.entries()) ||
+                          m_chain.deltas() >= std::max(kMinDeltas, m_entries_at_snapshot) ||
                           m_chain.delta_bytes() + m_pending.size() > m_limits.max_delta_bytes;
     // Should sealing fail for want of locked memory, the next update must hold everything.
     m_snapshot_due = true;
@@ -121,6 +122,7 @@ SealedBlob KeygenState::take_update(std::uint64_t stream) {
         SecretWriter state(core_size() + m_ledger.encoded_size());
         encode(state);
         out = m_chain.seal_snapshot(state.written());
+        m_entries_at_snapshot = m_ledger.entries();
     } else {
         for (std::uint16_t i = 0; i < m_sealed_peer_versions.size(); ++i)
             if (m_ledger.peer_version(i) != m_sealed_peer_versions[i])

@@ -145,7 +145,8 @@ class KeygenState {
 
     SealedChain m_chain;
     SecretWriter m_pending;
-    bool m_snapshot_due = true;
+    bool m_snapshot_due = true; // of a new session, and of one that was given back
+    std::size_t m_entries_at_snapshot = 0;
     std::uint64_t m_stream = 0;
     std::vector<std::uint64_t> m_sealed_peer_versions;
 

@@ -87,9 +87,12 @@ Errc code_of(const wire::Response& response) {
 // ---- Clients ----
 
 TestKeygen::TestKeygen(const std::vector<TestEnclave*>& enclaves, const KeygenSetup& setup)
-    : m_enclave_list(enclaves), m_setup(setup), m_id(random_uuid()), m_secret(secure::random_secret<32>()) {
+    : m_enclave_list(enclaves), m_setup(setup), m_id(setup.id ? *setup.id : KeygenId(random_uuid())),
+      m_secret(setup.secret ? secure::SecretArray<32>::copy_of(*setup.secret) : secure::random_secret<32>()) {
     for (std::size_t i = 0; i < setup.slots.size(); ++i) {
-        m_participants.push_back({random_user(), crypto::SecretKey::generate(),
+        m_participants.push_back({setup.users.empty() ? random_user() : setup.users.at(i),
+                                  setup.keys.empty() ? crypto::SecretKey::generate()
+                                                     : crypto::SecretKey::parse(setup.keys.at(i)).value(),
                                   setup.policies.empty() ? ApprovalPolicy::None : setup.policies.at(i)});
         m_params.expected_participants.push_back(m_participants.back().id);
         if (std::find(m_enclaves.begin(), m_enclaves.end(), setup.slots[i]) == m_enclaves.end())

@@ -30,6 +30,11 @@ struct KeygenSetup {
     bitcoin::KeyOrder key_order = bitcoin::KeyOrder::UserId;
     std::uint32_t max_signing_sessions = 100;
     bool ecies_aad = false;
+    // Given by test vectors; otherwise random.
+    std::optional<KeygenId> id = {};
+    std::vector<UserId> users = {};
+    std::vector<ByteArray<32>> keys = {};
+    std::optional<ByteArray<32>> secret = {};
 };
 
 /// The clients of one keygen session, and the requests that an honest gateway makes of what they send.

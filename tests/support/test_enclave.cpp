@@ -79,7 +79,9 @@ LocalPki::LocalPki() : m_impl(std::make_unique<Impl>()) {
 LocalPki::~LocalPki() = default;
 
 LocalEnclave::LocalEnclave(const LocalPki& pki, Options options)
-    : m_pki(pki), m_options(options), m_key(crypto::SecretKey::generate()), m_now(enclave::Moment::now()) {
+    : m_pki(pki), m_options(options),
+      m_key(options.secret ? crypto::SecretKey::parse(*options.secret).value() : crypto::SecretKey::generate()),
+      m_now(enclave::Moment::now()) {
     start();
 }
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/crypto/public_key.h"
@@ -68,6 +69,8 @@ class LocalEnclave final : public TestEnclave {
         enclave::Limits limits = {};
         /// Another image than its peers accept, if not 1.
         std::uint8_t measurement = 1;
+        /// The enclave's key; random if not given.
+        std::optional<ByteArray<32>> secret = {};
     };
     explicit LocalEnclave(const LocalPki& pki) : LocalEnclave(pki, Options()) {}
     LocalEnclave(const LocalPki& pki, Options options);

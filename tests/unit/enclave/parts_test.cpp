@@ -1,0 +1,201 @@
+// The small parts of the signer on their own.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "core/secure/random.h"
+#include "enclave/signer/ledger.h"
+#include "enclave/signer/nonce_memory.h"
+#include "enclave/signer/secret_codec.h"
+
+namespace keymeld::enclave {
+namespace {
+
+TEST(MarkMap, BehavesLikeAMap) {
+    std::mt19937_64 random(1);
+    std::map<Mark, std::uint64_t> expected;
+    MarkMap map;
+    EXPECT_FALSE(map.find(1));
+    for (int i = 0; i < 20'000; ++i) {
+        const Mark mark = random() % 5'000 + 1;
+        const std::uint64_t word = random();
+        map.set(mark, word);
+        expected[mark] = word;
+    }
+    EXPECT_EQ(map.size(), expected.size());
+    for (const auto& [mark, word] : expected)
+        EXPECT_EQ(map.find(mark), word);
+    EXPECT_FALSE(map.find(5'001));
+    std::size_t seen = 0;
+    map.for_each([&](Mark mark, std::uint64_t word) {
+        EXPECT_EQ(expected.at(mark), word);
+        ++seen;
+    });
+    EXPECT_EQ(seen, expected.size());
+}
+
+TEST(Marker, MarksDependOnKindKeyAndValue) {
+    const auto key = secure::random_secret<32>();
+    const Marker marker(key.clone());
+    const Marker other(secure::random_secret<32>());
+    const KeygenId keygen;
+    const UserId user;
+    const SigningId signing;
+    EXPECT_EQ(marker.keygen(keygen), Marker(key.clone()).keygen(keygen));
+    EXPECT_NE(marker.keygen(keygen), other.keygen(keygen));
+    EXPECT_NE(marker.user(keygen, user), marker.signing(keygen, signing));
+    EXPECT_NE(marker.session_nonce(keygen, "aa"), marker.session_nonce(keygen, "ab"));
+}
+
+TEST(NonceUse, KeepsKindAndSubjectApart) {
+    const NonceUse create = NonceUse::of(UseKind::CreateSigning, 0x1234'5678'9abc'def0);
+    EXPECT_EQ(create, NonceUse::of(UseKind::CreateSigning, 0x1234'5678'9abc'def0));
+    EXPECT_NE(create, NonceUse::of(UseKind::Approve, 0x1234'5678'9abc'def0));
+    EXPECT_NE(create, NonceUse::of(UseKind::CreateSigning, 0x1234'5678'9abc'de00));
+    EXPECT_EQ(create.kind(), UseKind::CreateSigning);
+    EXPECT_EQ(judge_use(create, create), NonceVerdict::SameUse);
+    EXPECT_EQ(judge_use(create, NonceUse::read(9)), NonceVerdict::Replayed);
+    EXPECT_EQ(judge_use(NonceUse::read(3), create), NonceVerdict::Replayed);
+    EXPECT_EQ(judge_use(NonceUse::read(3), NonceUse::read(3)), NonceVerdict::Replayed);
+    EXPECT_EQ(judge_use(NonceUse::read(3), NonceUse::read(2)), NonceVerdict::Replayed);
+    EXPECT_EQ(judge_use(NonceUse::read(3), NonceUse::read(4)), NonceVerdict::SameUse);
+}
+
+TEST(RecentNonces, KeepsTheLatest) {
+    RecentNonces nonces(3);
+    for (Mark mark = 1; mark <= 5; ++mark)
+        nonces.note(mark, NonceUse::read(mark));
+    EXPECT_EQ(nonces.size(), 3u);
+    EXPECT_FALSE(nonces.find(1));
+    EXPECT_FALSE(nonces.find(2));
+    for (Mark mark = 3; mark <= 5; ++mark)
+        EXPECT_EQ(nonces.find(mark), NonceUse::read(mark));
+    nonces.note(4, NonceUse::read(9));
+    EXPECT_EQ(nonces.size(), 3u);
+    EXPECT_EQ(nonces.find(4), NonceUse::read(9));
+    RecentNonces none(0);
+    none.note(1, NonceUse::read(1));
+    EXPECT_FALSE(none.find(1));
+}
+
+TEST(SigningNonces, KeepsAtLeastOneGeneration) {
+    SigningNonces nonces(10);
+    for (Mark mark = 1; mark <= 100; ++mark) {
+        nonces.note(mark, NonceUse::of(UseKind::Approve, 8 * mark));
+        for (Mark recent = mark; recent > 0 && mark - recent < 10; --recent)
+            EXPECT_TRUE(nonces.find(recent));
+        EXPECT_LE(nonces.size(), 20u);
+    }
+    EXPECT_FALSE(nonces.find(1));
+}
+
+TEST(SecretCodec, ReadsBackAndFailsClosed) {
+    SecretWriter out;
+    out.u8(0xfe);
+    out.u16(0xfedc);
+    out.u32(0xfedcba98);
+    out.u64(0xfedcba9876543210);
+    const ByteArray<300> bytes{1, 2, 3};
+    out.raw(bytes);
+    SecretReader in(out.written());
+    EXPECT_EQ(in.u8(), 0xfe);
+    EXPECT_EQ(in.u16(), 0xfedc);
+    EXPECT_EQ(in.u32(), 0xfedcba98);
+    EXPECT_EQ(in.u64(), 0xfedcba9876543210);
+    EXPECT_FALSE(in.done());
+    EXPECT_EQ(in.array<300>(), bytes);
+    EXPECT_TRUE(in.done());
+    EXPECT_EQ(in.u64(), 0u);
+    EXPECT_FALSE(in.ok());
+    EXPECT_FALSE(in.done());
+
+    SecretReader counts(out.written());
+    EXPECT_FALSE(counts.fits(~std::size_t{0}, 16));
+    EXPECT_FALSE(counts.ok());
+    EXPECT_TRUE(counts.raw(1).empty());
+}
+
+Ledger sample_ledger() {
+    Ledger ledger(3);
+    for (std::uint8_t i = 1; i <= 5; ++i) {
+        SigningId id;
+        id.bytes[0] = i;
+        ledger.apply(SigningAccepted{id, {i}, i});
+        ledger.apply(NonceUsed{i, NonceUse::of(UseKind::CreateSigning, i * 8u)});
+        ledger.apply(Approved{id, {2, true, 1000u + i}});
+        ledger.apply(Approved{id, {0, false, ApprovalFact::kNever}});
+        if (i > 3)
+            ledger.apply(SigningEnded{id, i * 100u, i == 4 ? Ending::Rejected : Ending::Closed});
+    }
+    ledger.apply(PeerSeen{1, 17});
+    ledger.apply(PeerSeen{1, 3});
+    return ledger;
+}
+
+TEST(Ledger, ComesBackFromItsSnapshot) {
+    const Ledger ledger = sample_ledger();
+    SecretWriter out;
+    ledger.encode(out);
+    EXPECT_EQ(out.size(), ledger.encoded_size());
+    Ledger back(3);
+    SecretReader in(out.written());
+    back.decode(in);
+    ASSERT_TRUE(in.done());
+    EXPECT_EQ(back.accepted(), 5u);
+    EXPECT_EQ(back.entries(), ledger.entries());
+    EXPECT_EQ(back.encoded_size(), ledger.encoded_size());
+    EXPECT_EQ(back.peer_version(1), 17u);
+    EXPECT_EQ(back.ended(400), Ending::Rejected);
+    EXPECT_EQ(back.ended(500), Ending::Closed);
+    EXPECT_FALSE(back.ended(300));
+    SigningId id;
+    id.bytes[0] = 2;
+    ASSERT_NE(back.open(id), nullptr);
+    EXPECT_EQ(back.open(id)->approvals, ledger.open(id)->approvals);
+    ASSERT_EQ(back.open(id)->approvals.size(), 2u);
+    EXPECT_EQ(back.open(id)->approval_of(0)->expires_at, ApprovalFact::kNever);
+    EXPECT_EQ(back.open(id)->approval_of(1), nullptr);
+    EXPECT_EQ(back.nonce(3), NonceUse::of(UseKind::CreateSigning, 24));
+    id.bytes[0] = 5;
+    EXPECT_EQ(back.open(id), nullptr);
+}
+
+TEST(Ledger, RefusesEveryTruncation) {
+    SecretWriter out;
+    sample_ledger().encode(out);
+    for (std::size_t size = 0; size < out.size(); ++size) {
+        Ledger back(3);
+        SecretReader in(out.written().first(size));
+        back.decode(in);
+        EXPECT_FALSE(in.done()) << size;
+    }
+}
+
+TEST(Ledger, FactsComeBackFromTheirDeltas) {
+    SecretWriter out;
+    SigningId id;
+    id.bytes[3] = 7;
+    SigningAccepted{id, {9}, 11}.encode(out);
+    NonceUsed{11, NonceUse::of(UseKind::CreateSigning, 80)}.encode(out);
+    Approved{id, {1, true, 55}}.encode(out);
+    SigningEnded{id, 13, Ending::Rejected}.encode(out);
+    PeerSeen{2, 99}.encode(out);
+    SecretReader in(out.written());
+    EXPECT_EQ(in.u8(), static_cast<std::uint8_t>(FactTag::SigningAccepted));
+    const auto accepted = SigningAccepted::decode(in);
+    EXPECT_EQ(accepted.signing, id);
+    EXPECT_EQ(accepted.message[0], 9);
+    EXPECT_EQ(in.u8(), static_cast<std::uint8_t>(FactTag::NonceUsed));
+    EXPECT_EQ(NonceUsed::decode(in).nonce, 11u);
+    EXPECT_EQ(in.u8(), static_cast<std::uint8_t>(FactTag::Approved));
+    EXPECT_EQ(Approved::decode(in).approval, (ApprovalFact{1, true, 55}));
+    EXPECT_EQ(in.u8(), static_cast<std::uint8_t>(FactTag::SigningEnded));
+    EXPECT_EQ(SigningEnded::decode(in).ending, Ending::Rejected);
+    EXPECT_EQ(in.u8(), static_cast<std::uint8_t>(FactTag::PeerSeen));
+    EXPECT_EQ(PeerSeen::decode(in).version, 99u);
+    EXPECT_TRUE(in.done());
+}
+
+} // namespace
+} // namespace keymeld::enclave
