@@ -38,7 +38,7 @@ template <class T> class OneShot {
             [state = m_state](auto handler) {
                 if (state->value)
                     return State::resume(state->executor, std::move(handler), *std::exchange(state->value, std::nullopt));
-                state->handler = Handler(std::move(handler));
+                state->handler.emplace(std::move(handler));
             },
             asio::use_awaitable);
     }
@@ -65,7 +65,8 @@ template <class T> class OneShot {
                 return;
             }
             taken = true;
-            resume(executor, std::move(handler), std::move(given));
+            resume(executor, std::move(*handler), std::move(given));
+            handler.reset();
         }
         template <class H> static void resume(const asio::io_context::executor_type& executor, H handler, T given) {
             asio::post(executor, [handler = std::move(handler), given = std::move(given)]() mutable {
@@ -74,7 +75,7 @@ template <class T> class OneShot {
         }
         asio::io_context::executor_type executor;
         std::optional<T> value;
-        Handler handler;
+        std::optional<Handler> handler; ///< never assigned: Boost 1.81's any_completion_handler cannot be
         bool taken = false;
     };
     std::shared_ptr<State> m_state;

@@ -15,7 +15,7 @@ void Canary::start() {
 }
 
 Async<void> Canary::run(std::uint32_t enclave) {
-    const auto keep = m_hub.shared_from_this();
+    const BackgroundTask task(m_hub);
     while (!m_hub.stopping) {
         // An enclave that is away is waited for: its first canary comes right after its link.
         const Status there = co_await m_hub.fleet.wait_healthy(enclave, steady_clock::now() + m_hub.config.limits.canary_interval);
@@ -36,8 +36,7 @@ Async<void> Canary::run(std::uint32_t enclave) {
         m_hub.observer.on_musig("canary", signed_now.has_value());
         if (!there)
             continue;
-        const OneShot<bool> pause(m_hub.loop);
-        co_await pause.wait_until(m_hub.timers, steady_clock::now() + m_hub.config.limits.canary_interval, true);
+        co_await m_hub.pause(m_hub.config.limits.canary_interval);
     }
 }
 

@@ -74,6 +74,7 @@ void Cleaner::work(std::uint32_t enclave) {
 }
 
 Async<void> Cleaner::run(std::uint32_t enclave) {
+    const BackgroundTask background(m_hub);
     Queue& queue = m_queues[enclave];
     while (!queue.tasks.empty() && !m_hub.stopping) {
         const Task task = queue.tasks.front();

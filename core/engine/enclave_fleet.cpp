@@ -52,6 +52,9 @@ void EnclaveFleet::start() {
 void EnclaveFleet::stop() {
     for (const auto& [id, node] : m_nodes)
         node->stop();
+    for (auto& [id, waiting] : std::exchange(m_awaited, {}))
+        for (const OneShot<bool>& one : waiting)
+            one.set(false);
 }
 
 EnclaveNode* EnclaveFleet::find(std::uint32_t id) {
@@ -168,6 +171,7 @@ void EnclaveFleet::introduce(const EnclaveCallPtr& call, const std::string& peer
 }
 
 Async<void> EnclaveFleet::run_introduction(std::uint32_t enclave, std::string peer_key_hex, Patience patience) {
+    const BackgroundTask task(m_hub);
     const Status status = co_await introduction(enclave, peer_key_hex, patience);
     if (!status)
         log::warn("enclave", "introduction_failed",

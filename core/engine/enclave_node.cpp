@@ -153,6 +153,8 @@ void EnclaveNode::on_down(const protocol::LinkDown& down) {
 }
 
 void EnclaveNode::ping() {
+    if (m_stopped)
+        return;
     wire::Request request;
     request.mutable_ping();
     m_link->send(std::move(request), steady_clock::now() + kCallTimeout, [this](Result<wire::Response> answer) {
@@ -246,6 +248,8 @@ void EnclaveNode::close_later(const KeygenId& keygen, const SigningId& signing) 
 
 void EnclaveNode::flush_closes() {
     m_timers.cancel(m_close_timer);
+    if (m_stopped)
+        return;
     const SteadyTime deadline = steady_clock::now() + kCallTimeout;
     for (const Close& close : std::exchange(m_closes, {})) {
         auto call = std::make_shared<EnclaveCall>();

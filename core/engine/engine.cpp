@@ -127,10 +127,9 @@ Async<Status> Engine::Impl::adopt(plugin::Unfinished unfinished, bool at_start) 
 }
 
 Async<void> Engine::Impl::renew_leases() {
-    const auto keep = shared_from_this();
+    const BackgroundTask task(*this);
     while (!stopping) {
-        const OneShot<bool> pause(loop);
-        co_await pause.wait_until(timers, steady_clock::now() + kRenewal, true);
+        co_await pause(kRenewal);
         if (stopping)
             co_return;
         auto unfinished =
@@ -146,13 +145,12 @@ Async<void> Engine::Impl::renew_leases() {
 }
 
 Async<void> Engine::Impl::refresh_stats() {
-    const auto keep = shared_from_this();
+    const BackgroundTask task(*this);
     while (!stopping) {
         auto fresh = co_await store.stats();
         if (fresh)
             stats = *fresh;
-        const OneShot<bool> pause(loop);
-        co_await pause.wait_until(timers, steady_clock::now() + kStatsInterval, true);
+        co_await pause(kStatsInterval);
     }
 }
 
@@ -160,19 +158,14 @@ Async<void> Engine::Impl::stop() {
     const auto keep = shared_from_this();
     if (std::exchange(stop_called, true))
         co_return;
-    stopping = true;
-    fleet.stop();
-    keygens.stop();
-    signings.stop();
-    sealed.stop();
-    // What clients asked for ends by itself now, and what storage was given becomes durable.
-    asio::steady_timer pause(loop);
-    const SteadyTime until = steady_clock::now() + kStopTimeout;
-    while ((operations > 0 || store.writes_under_way() > 0) && steady_clock::now() < until) {
-        pause.expires_after(std::chrono::milliseconds(5));
-        co_await pause.async_wait(asio::use_awaitable);
-    }
     shut_down();
+    // What clients asked for and what runs in the background ends by itself now, and what storage was given becomes durable.
+    asio::steady_timer timer(loop);
+    const SteadyTime until = steady_clock::now() + kStopTimeout;
+    while ((operations > 0 || tasks > 0 || store.writes_under_way() > 0) && steady_clock::now() < until) {
+        timer.expires_after(std::chrono::milliseconds(5));
+        co_await timer.async_wait(asio::use_awaitable);
+    }
 }
 
 Async<Result<AttestationAnswer>> Engine::Impl::attest(std::uint32_t id, Bytes nonce) {
@@ -219,7 +212,8 @@ Engine::Engine(boost::asio::io_context& loop, const config::Config& config, Part
     : m_impl(std::make_shared<Impl>(loop, config, std::move(parts), observer)) {}
 
 Engine::~Engine() {
-    m_impl->shut_down();
+    if (!m_impl->stopping)
+        m_impl->shut_down();
     // Handlers that are queued already refer to it.
     asio::post(m_impl->loop, [keep = m_impl] {});
 }

@@ -40,6 +40,11 @@ void Hub::shut_down() {
     timers.stop();
 }
 
+Async<void> Hub::pause(std::chrono::milliseconds time) {
+    const OneShot<bool> over(loop);
+    co_await over.wait_until(timers, std::chrono::steady_clock::now() + time, true);
+}
+
 Result<Operation> Operation::begin(Hub& hub) {
     if (hub.stopping || !hub.started)
         return fail(Errc::Overloaded, "the appliance is not taking requests now");

@@ -23,7 +23,7 @@ struct Hub : std::enable_shared_from_this<Hub> {
     Hub(asio::io_context& the_loop, const config::Config& the_config, Parts parts, Observer* the_observer);
     ~Hub();
 
-    /// Closes links, cancels timers, answers whoever waits. Batches already given to storage finish.
+    /// Closes links, ends all waiting. Batches already given to storage finish; coroutines end in the next turns of the loop.
     void shut_down();
 
     asio::io_context& loop;
@@ -44,7 +44,10 @@ struct Hub : std::enable_shared_from_this<Hub> {
     bool started = false;
     bool stopping = false;
     std::uint32_t operations = 0; ///< of clients, under way
+    std::uint32_t tasks = 0;      ///< of our own, running in the background
 
+    /// For loops of background tasks: until `time` is over or the hub stops.
+    Async<void> pause(std::chrono::milliseconds time);
     /// When a client's request that begins now must be answered.
     SteadyTime request_deadline() const { return std::chrono::steady_clock::now() + config.limits.request_deadline; }
 };
@@ -65,6 +68,18 @@ class Operation {
     std::shared_ptr<Hub> m_hub;
     SteadyTime m_began;
     SteadyTime m_deadline;
+};
+
+/// A coroutine that runs in the background: counted while it lives, and keeps the hub.
+class BackgroundTask {
+  public:
+    explicit BackgroundTask(Hub& hub) : m_hub(hub.shared_from_this()) { ++m_hub->tasks; }
+    BackgroundTask(const BackgroundTask&) = delete;
+    BackgroundTask& operator=(const BackgroundTask&) = delete;
+    ~BackgroundTask() { --m_hub->tasks; }
+
+  private:
+    std::shared_ptr<Hub> m_hub;
 };
 
 /// An error as rest-v1.md 2.5 names it: what happened inside becomes 503 (may be tried again) or 500.

@@ -22,11 +22,10 @@ std::uint64_t ago(std::chrono::seconds age) {
 void Retention::start() { spawn(m_hub.loop, "retention", run()); }
 
 Async<void> Retention::run() {
-    const auto keep = m_hub.shared_from_this();
+    const BackgroundTask task(m_hub);
     while (!m_hub.stopping) {
         co_await sweep();
-        const OneShot<bool> pause(m_hub.loop);
-        co_await pause.wait_until(m_hub.timers, std::chrono::steady_clock::now() + kInterval, true);
+        co_await m_hub.pause(kInterval);
     }
 }
 

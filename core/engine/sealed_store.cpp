@@ -148,6 +148,7 @@ void SealedStore::restore(std::uint32_t enclave, const KeygenId& keygen, SteadyT
 }
 
 Async<void> SealedStore::run_restore(std::uint32_t enclave, KeygenId keygen, SteadyTime deadline) {
+    const BackgroundTask task(m_hub);
     const Status status = co_await restored(enclave, keygen, deadline);
     if (!status)
         log::warn("enclave", "restore_failed",

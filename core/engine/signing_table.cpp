@@ -94,10 +94,11 @@ void SigningTable::reload(const SigningId& id) {
 }
 
 Async<void> SigningTable::run_reload(SigningId id) {
-    const auto keep = m_hub.shared_from_this();
+    const BackgroundTask task(m_hub);
     while (!m_hub.stopping) {
-        const OneShot<bool> pause(m_hub.loop);
-        co_await pause.wait_until(m_hub.timers, std::chrono::steady_clock::now() + kReloadPause, true);
+        co_await m_hub.pause(kReloadPause);
+        if (m_hub.stopping)
+            co_return;
         plugin::ReadBatch question;
         question.signing = id;
         auto answer = co_await m_hub.store.read(std::move(question), m_hub.request_deadline());

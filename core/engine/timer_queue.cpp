@@ -1,10 +1,14 @@
 #include "core/engine/timer_queue.h"
 
+#include <boost/asio/post.hpp>
+
 namespace keymeld::engine {
 
 TimerQueue::Handle TimerQueue::at(SteadyTime when, std::function<void()> function) {
-    if (m_stopped)
+    if (m_stopped) {
+        boost::asio::post(m_loop, std::move(function));
         return {};
+    }
     const Handle handle{when, ++m_last};
     m_entries.emplace(std::pair(when, handle.number), std::move(function));
     if (!m_armed || when < *m_armed)
@@ -19,10 +23,12 @@ void TimerQueue::cancel(Handle& handle) {
 }
 
 void TimerQueue::stop() {
-    m_stopped = true;
-    m_entries.clear();
+    if (std::exchange(m_stopped, true))
+        return;
     ++m_run;
     m_timer.cancel();
+    for (auto& [when, function] : std::exchange(m_entries, {}))
+        boost::asio::post(m_loop, std::move(function));
 }
 
 void TimerQueue::arm() {

@@ -23,7 +23,7 @@ class TimerQueue {
         std::uint64_t number = 0;
     };
 
-    explicit TimerQueue(boost::asio::io_context& loop) : m_timer(loop) {}
+    explicit TimerQueue(boost::asio::io_context& loop) : m_loop(loop), m_timer(loop) {}
 
     /// Calls `function` once at `when` or soon after, in a turn of its own, unless cancelled.
     Handle at(SteadyTime when, std::function<void()> function);
@@ -31,7 +31,7 @@ class TimerQueue {
         return at(std::chrono::steady_clock::now() + delay, std::move(function));
     }
     void cancel(Handle& handle);
-    /// Cancels everything; nothing can be added afterwards.
+    /// Calls everything that waits, so that nobody waits for ever; what is added afterwards is called in the next turn.
     void stop();
     std::size_t size() const { return m_entries.size(); }
 
@@ -39,6 +39,7 @@ class TimerQueue {
     void arm();
     void run_due();
 
+    boost::asio::io_context& m_loop;
     boost::asio::steady_timer m_timer;
     std::map<std::pair<SteadyTime, std::uint64_t>, std::function<void()>> m_entries;
     std::optional<SteadyTime> m_armed;
