@@ -26,7 +26,7 @@ class Response;
 
 namespace keymeld::protocol {
 
-/// What plugin::Transport::connect does: calls the handler exactly once, on the executor, at the latest at the deadline.
+/// What Transport::connect does: calls the handler exactly once, on the executor, at the latest at the deadline.
 using Socket = boost::asio::generic::stream_protocol::socket;
 using Connector = std::function<void(boost::asio::any_io_executor, SteadyTime deadline, std::function<void(Result<Socket>)>)>;
 

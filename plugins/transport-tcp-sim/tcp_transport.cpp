@@ -1,67 +1,31 @@
 #include "plugins/transport-tcp-sim/tcp_transport.h"
 
-#include <boost/asio/ip/tcp.hpp>
+#include <netdb.h>
+#include <sys/socket.h>
 
-#include "core/protocol/connect_attempt.h"
-#include "core/protocol/stream_endpoint.h"
+#include "core/protocol/endpoint_transport.h"
 
 namespace keymeld::transport_tcp_sim {
 namespace {
 
-namespace asio = boost::asio;
-using protocol::ConnectAttempt;
 using protocol::Endpoint;
+constexpr std::size_t kMaxHostName = 253; // RFC 1035 2.3.4, without the last dot
 
-/// Finds the addresses of a host name first; asio resolves on a thread of its own.
-class ResolvingAttempt final : public ConnectAttempt {
-  public:
-    ResolvingAttempt(asio::any_io_executor executor, SteadyTime deadline, Handler done)
-        : ConnectAttempt(executor, deadline, std::move(done)), m_resolver(executor) {}
-
-    void resolve(const std::string& host, std::uint16_t port) {
-        begin_deadline();
-        m_resolver.async_resolve(host, std::to_string(port), asio::ip::resolver_base::numeric_service,
-                                 [self = shared_from_this(), this](boost::system::error_code error,
-                                                                   const asio::ip::tcp::resolver::results_type& found) {
-                                     if (finished())
-                                         return;
-                                     if (error)
-                                         return finish(fail(Errc::Disconnected, "host not found: " + error.message()));
-                                     std::vector<Endpoint> endpoints;
-                                     for (const auto& entry : found)
-                                         endpoints.emplace_back(entry.endpoint());
-                                     connect_to(std::move(endpoints));
-                                 });
-    }
-
-  private:
-    asio::ip::tcp::resolver m_resolver;
-};
-
-class TcpTransport final : public plugin::Transport {
-  public:
-    TcpTransport(std::string host, std::uint16_t port, std::optional<Endpoint> endpoint)
-        : m_host(std::move(host)), m_port(port), m_endpoint(std::move(endpoint)) {}
-
-    void connect(asio::any_io_executor executor, SteadyTime deadline, Handler done) override {
-        const auto attempt = std::make_shared<ResolvingAttempt>(executor, deadline, std::move(done));
-        m_attempts.add(attempt);
-        if (m_endpoint)
-            attempt->start({*m_endpoint});
-        else
-            attempt->resolve(m_host, m_port);
-    }
-
-    std::string describe() const override {
-        return m_endpoint ? protocol::describe(*m_endpoint) : "tcp " + m_host + ":" + std::to_string(m_port);
-    }
-
-  private:
-    std::string m_host;
-    std::uint16_t m_port;
-    std::optional<Endpoint> m_endpoint;
-    protocol::ConnectAttempts m_attempts;
-};
+/// Errors: InvalidArgument.
+Result<std::vector<Endpoint>> resolve(const std::string& host, std::uint16_t port) {
+    addrinfo wanted{};
+    wanted.ai_socktype = SOCK_STREAM;
+    wanted.ai_flags = AI_NUMERICSERV;
+    addrinfo* found = nullptr;
+    const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wanted, &found);
+    if (error != 0)
+        return fail(Errc::InvalidArgument, std::string("cannot be resolved: ") + ::gai_strerror(error));
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
+    std::vector<Endpoint> endpoints;
+    for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next)
+        endpoints.emplace_back(entry->ai_addr, entry->ai_addrlen, 0);
+    return endpoints;
+}
 
 } // namespace
 
@@ -71,18 +35,23 @@ Result<std::unique_ptr<plugin::Transport>> TcpSimTransportPlugin::create(plugin:
         return fail(Errc::ConfigInvalid, where.empty() ? why : where + ": " + why);
     };
     KEYMELD_TRY(const std::string host, options.text("host", "127.0.0.1"));
-    KEYMELD_TRY(const std::uint64_t port, options.required_number("port", 1, 65535));
+    KEYMELD_TRY(const std::uint64_t wide_port, options.required_number("port", 1, 65535));
     KEYMELD_TRY(const bool allow_remote, options.flag("allow_remote", false));
     KEYMELD_CHECK(options.finish());
-    if (host.empty() || host.size() > 253)
-        return refuse("host: a name or address of 1 to 253 characters");
-    std::optional<Endpoint> endpoint;
-    if (auto literal = protocol::tcp_endpoint(host, static_cast<std::uint16_t>(port)))
-        endpoint = std::move(*literal);
-    if (!allow_remote && !(endpoint && protocol::is_local(*endpoint)))
-        return refuse("host: not a loopback address; the simulator is for one machine (allow_remote: true permits others)");
-    return std::unique_ptr<plugin::Transport>(
-        std::make_unique<TcpTransport>(host, static_cast<std::uint16_t>(port), std::move(endpoint)));
+    const auto port = static_cast<std::uint16_t>(wide_port);
+    if (host.empty() || host.size() > kMaxHostName || host.find('\0') != std::string::npos)
+        return refuse("host must be a name or address of 1 to 253 characters");
+
+    const auto literal = protocol::tcp_endpoint(host, port);
+    if (!allow_remote && !(literal && protocol::is_local(*literal)))
+        return refuse("host is not a loopback address; the simulator is for one machine (allow_remote: true permits others)");
+    if (literal)
+        return std::unique_ptr<plugin::Transport>(std::make_unique<protocol::EndpointTransport>(*literal));
+    auto endpoints = resolve(host, port);
+    if (!endpoints)
+        return refuse("host " + endpoints.error().detail);
+    return std::unique_ptr<plugin::Transport>(std::make_unique<protocol::EndpointTransport>(
+        std::move(*endpoints), "tcp " + host + ":" + std::to_string(port)));
 }
 
 } // namespace keymeld::transport_tcp_sim

@@ -1,47 +1,28 @@
 #include "plugins/transport-vsock/vsock_transport.h"
 
-#include "core/protocol/connect_attempt.h"
-#include "core/protocol/stream_endpoint.h"
-#include "plugins/transport-vsock/hybrid_attempt.h"
+#include "core/protocol/endpoint_transport.h"
+#include "plugins/transport-vsock/hybrid_opening.h"
 
 namespace keymeld::transport_vsock {
 namespace {
 
 constexpr std::uint64_t kLastNumber = 0xfffffffeu; // 0xffffffff stands for "any" in both fields
 
-class NativeTransport final : public plugin::Transport {
+class HybridTransport final : public protocol::Transport {
   public:
-    NativeTransport(std::uint32_t cid, std::uint32_t port) : m_endpoint(protocol::vsock_endpoint(cid, port)) {}
+    HybridTransport(std::string path, const protocol::Endpoint& endpoint, std::uint32_t port)
+        : m_path(std::move(path)), m_endpoint(endpoint), m_port(port) {}
 
-    void connect(boost::asio::any_io_executor executor, SteadyTime deadline, Handler done) override {
-        const auto attempt = std::make_shared<protocol::ConnectAttempt>(executor, deadline, std::move(done));
-        m_attempts.add(attempt);
-        attempt->start({m_endpoint});
-    }
-    std::string describe() const override { return protocol::describe(m_endpoint); }
-
-  private:
-    protocol::Endpoint m_endpoint;
-    protocol::ConnectAttempts m_attempts;
-};
-
-class HybridTransport final : public plugin::Transport {
-  public:
-    HybridTransport(std::string path, protocol::Endpoint endpoint, std::uint32_t port)
-        : m_path(std::move(path)), m_endpoint(std::move(endpoint)), m_port(port) {}
-
-    void connect(boost::asio::any_io_executor executor, SteadyTime deadline, Handler done) override {
-        const auto attempt = std::make_shared<HybridAttempt>(executor, deadline, std::move(done), m_port);
-        m_attempts.add(attempt);
-        attempt->start({m_endpoint});
-    }
     std::string describe() const override { return "vsock " + m_path + ":" + std::to_string(m_port); }
 
   private:
+    std::unique_ptr<protocol::StreamOpening> open() override {
+        return std::make_unique<HybridOpening>(m_endpoint, m_port);
+    }
+
     std::string m_path;
     protocol::Endpoint m_endpoint;
     std::uint32_t m_port;
-    protocol::ConnectAttempts m_attempts;
 };
 
 } // namespace
@@ -59,8 +40,8 @@ Result<std::unique_ptr<plugin::Transport>> VsockTransportPlugin::create(plugin::
     KEYMELD_TRY(const std::uint64_t port, options.required_number("port", 0, kLastNumber));
     if (cid != 0) {
         KEYMELD_CHECK(options.finish());
-        return std::unique_ptr<plugin::Transport>(
-            std::make_unique<NativeTransport>(static_cast<std::uint32_t>(cid), static_cast<std::uint32_t>(port)));
+        return std::unique_ptr<plugin::Transport>(std::make_unique<protocol::EndpointTransport>(
+            protocol::vsock_endpoint(static_cast<std::uint32_t>(cid), static_cast<std::uint32_t>(port))));
     }
     KEYMELD_TRY(const std::filesystem::path path, options.required_path("path"));
     KEYMELD_CHECK(options.finish());
@@ -68,7 +49,7 @@ Result<std::unique_ptr<plugin::Transport>> VsockTransportPlugin::create(plugin::
     if (!endpoint)
         return refuse("path: " + endpoint.error().detail);
     return std::unique_ptr<plugin::Transport>(
-        std::make_unique<HybridTransport>(path.string(), std::move(*endpoint), static_cast<std::uint32_t>(port)));
+        std::make_unique<HybridTransport>(path.string(), *endpoint, static_cast<std::uint32_t>(port)));
 }
 
 } // namespace keymeld::transport_vsock

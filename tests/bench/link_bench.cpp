@@ -18,9 +18,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "core/protocol/connect_attempt.h"
 #include "core/protocol/enclave.pb.h"
 #include "core/protocol/enclave_link.h"
+#include "core/protocol/endpoint_transport.h"
 #include "core/protocol/signer_listener.h"
 
 namespace {
@@ -183,6 +183,7 @@ Measured linked(int server_cpu, const Endpoint& wanted, std::size_t depth, std::
     };
     auto drive = [&] {
         asio::io_context loop{1};
+        EndpointTransport transport(endpoint);
         const wire::Request request = sample_request();
         std::uint64_t trips = 0;
         std::size_t ended = 0;
@@ -200,7 +201,7 @@ Measured linked(int server_cpu, const Endpoint& wanted, std::size_t depth, std::
         link = std::make_unique<EnclaveLink>(
             loop,
             [&](asio::any_io_executor executor, SteadyTime deadline, std::function<void(Result<Socket>)> done) {
-                std::make_shared<ConnectAttempt>(executor, deadline, std::move(done))->start({endpoint});
+                transport.connect(std::move(executor), deadline, std::move(done));
             },
             std::move(events));
         server_loop.notify_fork(asio::execution_context::fork_parent);

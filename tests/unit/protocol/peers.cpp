@@ -13,7 +13,7 @@
 
 #include <boost/asio/post.hpp>
 
-#include "core/protocol/connect_attempt.h"
+#include "core/protocol/endpoint_transport.h"
 #include "core/protocol/failure.h"
 #include "core/protocol/hello.h"
 #include "core/protocol/message.h"
@@ -85,9 +85,9 @@ wire::Request attest(std::size_t size) {
 }
 
 Connector connector_to(const Endpoint& endpoint) {
-    return [endpoint](boost::asio::any_io_executor executor, SteadyTime deadline,
-                      std::function<void(Result<Socket>)> done) {
-        std::make_shared<ConnectAttempt>(executor, deadline, std::move(done))->start({endpoint});
+    return [transport = std::make_shared<EndpointTransport>(endpoint)](
+               boost::asio::any_io_executor executor, SteadyTime deadline, std::function<void(Result<Socket>)> done) {
+        transport->connect(std::move(executor), deadline, std::move(done));
     };
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -120,7 +121,9 @@ class ScriptedSigner {
 class LinkFixture {
   public:
     explicit LinkFixture(Connector connector, LinkOptions options = {});
-    explicit LinkFixture(const Endpoint& endpoint, LinkOptions options = {})
+    /// A template, because Endpoint would convert from anything.
+    template <std::same_as<Endpoint> Address>
+    explicit LinkFixture(const Address& endpoint, LinkOptions options = {})
         : LinkFixture(connector_to(endpoint), options) {}
 
     bool start_and_wait_up();
