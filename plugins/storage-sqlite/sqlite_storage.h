@@ -1,8 +1,8 @@
 // Storage on one SQLite file: a writer thread that gathers batches into common commits, and a reader thread.
 //
-// WAL with synchronous=FULL: a callback means that the commit was flushed to the disk. Each batch of a group has its own savepoint,
-// so one that conflicts does not hurt the others. After a flush that failed nothing is known about the disk, so further writes are refused
-// until the program is started again.
+// WAL with synchronous=FULL: a callback means that the commit was flushed to the disk. If a batch of a group conflicts, the group is
+// done again with a savepoint around each, so that it does not hurt the others. After a flush that failed nothing is known about the
+// disk, so further writes are refused until the program is started again.
 #pragma once
 
 #include <filesystem>

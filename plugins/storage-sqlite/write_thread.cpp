@@ -97,17 +97,21 @@ void WriteThread::loop() {
 void WriteThread::run(std::vector<Job>& group) {
     Totals changes;
     const std::optional<Lease> lease_before = m_lease;
-    const Status committed = run_transaction(group, changes);
-    if (!committed) {
-        if (m_connection.in_transaction())
-            (void)m_rollback().run(); // nothing is visible either way; the first error is reported
-        m_lease = lease_before;
+    // Conflicts are rare and savepoints are not free, so the first try is without.
+    Status committed = run_transaction(group, Isolation::None, changes);
+    if (!committed && concerns_batch_alone(committed.error().code)) {
+        give_up(lease_before);
+        changes = {};
+        committed = run_transaction(group, Isolation::Savepoints, changes);
+    }
+    if (committed) {
+        const std::lock_guard lock(m_mutex);
+        m_totals += changes;
+    } else {
+        give_up(lease_before);
         for (Job& job : group)
             if (job.outcome)
                 job.outcome = committed;
-    } else {
-        const std::lock_guard lock(m_mutex);
-        m_totals += changes;
     }
     for (Job& job : group) {
         if (!job.claim)
@@ -119,14 +123,23 @@ void WriteThread::run(std::vector<Job>& group) {
     }
 }
 
-Status WriteThread::run_transaction(std::vector<Job>& group, Totals& changes) {
+void WriteThread::give_up(const std::optional<Lease>& lease_before) {
+    if (m_connection.in_transaction())
+        (void)m_rollback().run(); // nothing of it is visible either way; the first error is reported
+    m_lease = lease_before;
+}
+
+Status WriteThread::run_transaction(std::vector<Job>& group, Isolation isolation,
+                                    Totals& changes) {
     if (m_disk_unsure)
         return fail(Errc::StorageFailed, "storage: an earlier write could not be flushed to the "
                                          "disk; check the disk and start again");
     KEYMELD_CHECK(m_begin().run());
     for (Job& job : group) {
-        job.outcome = run_one(job, changes);
-        if (!job.outcome && !concerns_batch_alone(job.outcome.error().code))
+        job.outcome = isolation == Isolation::None ? apply(job) : apply_in_savepoint(job);
+        if (job.outcome)
+            changes += job.claim ? Totals{} : m_mutator->totals();
+        else if (isolation == Isolation::None || !concerns_batch_alone(job.outcome.error().code))
             return job.outcome;
     }
     const Status done = m_commit().run();
@@ -135,12 +148,10 @@ Status WriteThread::run_transaction(std::vector<Job>& group, Totals& changes) {
     return done;
 }
 
-Status WriteThread::run_one(Job& job, Totals& changes) {
+Status WriteThread::apply_in_savepoint(Job& job) {
     KEYMELD_CHECK(m_savepoint().run());
     const Status applied = apply(job);
-    if (applied) {
-        changes += job.claim ? Totals{} : m_mutator->totals();
-    } else {
+    if (!applied) {
         // After a failed disk SQLite has ended the transaction, and the savepoint with it.
         if (!m_connection.in_transaction())
             return fail(Errc::StorageFailed, applied.error().detail);

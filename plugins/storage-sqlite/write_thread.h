@@ -44,9 +44,12 @@ class WriteThread {
     void submit(Job job);
     void loop();
     void run(std::vector<Job>& group);
-    Status run_transaction(std::vector<Job>& group, Totals& changes);
-    Status run_one(Job& job, Totals& changes);
+    /// None: the first batch that fails ends the transaction. Savepoints: one that conflicts is undone alone.
+    enum class Isolation { None, Savepoints };
+    Status run_transaction(std::vector<Job>& group, Isolation isolation, Totals& changes);
+    Status apply_in_savepoint(Job& job);
     Status apply(Job& job);
+    void give_up(const std::optional<Lease>& lease_before);
     void note_flush_failure(const Error& error);
 
     Connection m_connection;
