@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <google/protobuf/stubs/logging.h>
 
 #include "core/base/log.h"
 #include "core/protocol/signer_listener.h"
@@ -121,6 +122,8 @@ int run(int argc, char** argv) {
     builder->add_options(app);
     CLI11_PARSE(app, argc, argv);
 
+    // The library would write a line of its own for every ill-formed request.
+    google::protobuf::SetLogHandler(nullptr);
     if (options.verbose)
         log::set_level(log::Level::Debug);
     const auto setup = builder->setup_only();
