@@ -89,12 +89,16 @@ class Demo {
                 .member("confirmations", m_confirmed->confirmations)
                 .end_object();
         out.key("timings_us").begin_object();
-        for (const auto& [title, time] : m_progress.timings())
+        for (auto [title, time] : m_progress.timings()) {
+            std::replace(title.begin(), title.end(), ' ', '_');
             out.member(title, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count()));
+        }
         out.end_object().key("cpu_us").begin_object();
-        for (const auto& process : m_usage)
+        for (fleet::ProcessUsage process : m_usage) {
+            std::replace(process.name.begin(), process.name.end(), ' ', '_');
             out.member(process.name,
                        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(process.cpu).count()));
+        }
         return out.end_object().end_object().take();
     }
 
