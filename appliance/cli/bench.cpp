@@ -12,8 +12,8 @@ namespace {
 
 boost::asio::awaitable<int> finish(Result<std::string> result) {
     if (!result) {
-        const bool silent = co_await interrupted();
-        co_return silent ? kFailed : report(result.error());
+        co_await unless_interrupted();
+        co_return report(result.error());
     }
     std::fflush(stderr);
     std::cout << *result << std::endl;

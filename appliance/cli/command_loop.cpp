@@ -10,7 +10,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/this_coro.hpp>
 
 namespace keymeld::cli {
 
@@ -52,9 +51,6 @@ int run_command(const std::function<asio::awaitable<int>()>& command) {
     return code.value_or(1);
 }
 
-asio::awaitable<bool> interrupted() {
-    const auto state = co_await asio::this_coro::cancellation_state;
-    co_return state.cancelled() != asio::cancellation_type::none;
-}
+asio::awaitable<void> unless_interrupted() { co_return; }
 
 } // namespace keymeld::cli

@@ -11,7 +11,8 @@ namespace keymeld::cli {
 /// run, so that what it started is stopped and removed, and the code is 128 + the signal's number. An exception is reported and gives 1.
 int run_command(const std::function<boost::asio::awaitable<int>()>& command);
 
-/// Whether the running command is being cancelled by a signal: its errors are then nothing to report.
-boost::asio::awaitable<bool> interrupted();
+/// To be awaited before an error is reported. When a signal has cancelled the command this ends it (by an exception, as every other co_await
+/// then does): what goes wrong after a Ctrl-C is nothing to explain.
+boost::asio::awaitable<void> unless_interrupted();
 
 } // namespace keymeld::cli

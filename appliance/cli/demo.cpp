@@ -19,8 +19,8 @@ struct Options {
 boost::asio::awaitable<int> run(demo::DemoOptions options) {
     const auto last_line = co_await demo::run_demo(std::move(options));
     if (!last_line) {
-        const bool silent = co_await interrupted();
-        co_return silent ? kFailed : report(last_line.error());
+        co_await unless_interrupted();
+        co_return report(last_line.error());
     }
     std::fflush(stderr);
     std::cout << *last_line << std::endl;

@@ -166,8 +166,8 @@ asio::awaitable<int> run(Options options) {
     const Status ended = co_await run_all(options, progress);
     if (ended)
         co_return 0;
-    const bool silent = co_await interrupted();
-    co_return silent ? 0 : report(ended.error());
+    co_await unless_interrupted();
+    co_return report(ended.error());
 }
 
 } // namespace

@@ -20,8 +20,8 @@ namespace {
 
 /// Reports an error unless it is only a Ctrl-C; the exit code.
 asio::awaitable<int> failed(Error error) {
-    const bool silent = co_await interrupted();
-    co_return silent ? kFailed : report(error);
+    co_await unless_interrupted();
+    co_return report(error);
 }
 
 void print_line(std::string_view name, std::string_view value) { std::cout << name << ": " << value << "\n"; }

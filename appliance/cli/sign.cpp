@@ -8,7 +8,9 @@
 #include "appliance/cli/command.h"
 #include "appliance/cli/command_loop.h"
 #include "appliance/json/writer.h"
+#include "core/base/clock.h"
 #include "core/base/hex.h"
+#include "core/secure/random.h"
 
 namespace keymeld::cli {
 
@@ -18,8 +20,8 @@ using std::chrono::steady_clock;
 namespace {
 
 asio::awaitable<int> failed(Error error) {
-    const bool silent = co_await interrupted();
-    co_return silent ? kFailed : report(error);
+    co_await unless_interrupted();
+    co_return report(error);
 }
 
 struct SignCommand {
@@ -120,9 +122,14 @@ asio::awaitable<int> create(SignCommand command) {
         co_return report(session.error());
     progress.begin("create");
     client::Ceremony ceremony(*session->rest);
-    auto id = co_await ceremony.create_signing(*session->invitation, session->who->user_id, *message, command.timeout);
-    if (!id)
-        co_return co_await failed(std::move(id).error());
+    const SigningId wanted(Uuid::make_v7(unix_millis(), secure::random_array<10>()));
+    auto id = co_await ceremony.create_signing(*session->invitation, session->who->user_id, *message, command.timeout, wanted);
+    if (!id) {
+        Error error = std::move(id).error();
+        if (error.code == Errc::Disconnected || error.code == Errc::DeadlineExceeded)
+            error.detail += "; if the request arrived, the session is " + wanted.text() + ": see `keymeld sign status`";
+        co_return co_await failed(std::move(error));
+    }
     progress.done("session " + id->text());
     if (command.wait == 0)
         co_return print(command, {.id = *id, .message = *message});

@@ -95,7 +95,7 @@ TEST_F(DemoTest, CtrlCLeavesNothing) {
         SCOPED_TRACE(moment.count());
         auto child = must(fleet::ChildProcess::start({.name = "demo",
                                                       .program = "/usr/bin/env",
-                                                      .arguments = {environment(), (programs() / "keymeld").string(), "demo", "--participants", "30"},
+                                                      .arguments = {environment(), (programs() / "keymeld").string(), "demo", "--participants", "200"},
                                                       .folder = {},
                                                       .log = m_folder.path() / "log"}),
                           "starting the demo");
