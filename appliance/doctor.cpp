@@ -105,7 +105,7 @@ void check_database(Lines& lines, const config::Config& config) {
     }
     const auto stats = answer.get();
     if (!stats)
-        return failed(lines, "database", stats.error().detail, "restore it from a backup (keymeld backup)");
+        return failed(lines, "database", stats.error().detail, "restore the file from a backup, or move it away to start anew");
     ok(lines, "database",
        std::to_string(stats->total_sessions) + " sessions, " + std::to_string(stats->active_sessions) + " unfinished, " +
            std::to_string(stats->database_size_bytes.value_or(0) / 1024) + " KiB");

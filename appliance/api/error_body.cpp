@@ -106,6 +106,8 @@ ErrorShape shape_of(Errc code) {
 
 bool is_retryable(unsigned status) { return status == 429 || status == 503; }
 
+bool is_passing(const Error& error) { return is_retryable(shape_of(error.code).status); }
+
 http::Response error_response(const Error& error, std::string_view details_json) {
     const ErrorShape shape = shape_of(error.code);
     if (!shape.fixed.empty())

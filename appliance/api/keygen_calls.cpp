@@ -1,6 +1,7 @@
 // 4.4 - 4.8
 #include "appliance/api/api.h"
 #include "appliance/api/encode.h"
+#include "appliance/api/error_body.h"
 #include "appliance/api/session_events.h"
 #include "core/base/clock.h"
 
@@ -74,10 +75,9 @@ Api::Answer Api::keygen_status(Call& call) {
         co_return view.error();
     if (wait->count() > 0 && !session::is_terminal(view->status)) {
         auto later = co_await m_engine.wait_keygen_status(*view, std::chrono::steady_clock::now() + *wait);
-        // A server that stops answers with what it knows: the nonce is used, so an error would cost the client a header for nothing.
         if (later)
             view = std::move(later);
-        else if (later.error().code != Errc::Cancelled)
+        else if (!is_passing(later.error()))
             co_return later.error();
     }
     co_return json_response(encode(*view));

@@ -35,11 +35,13 @@ template <class View> class SessionEvents final : public http::EventStream {
         co_return encode_event(m_view.event_seq, encode(m_view));
     }
 
+    void abandon() override { m_slot.reset(); }
+
   private:
     engine::Engine& m_engine;
     View m_view;
     bool m_send_first;
-    StreamSlots::Slot m_slot;
+    std::optional<StreamSlots::Slot> m_slot;
 };
 
 template <class View>

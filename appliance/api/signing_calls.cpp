@@ -1,6 +1,7 @@
 // 4.9 - 4.13
 #include "appliance/api/api.h"
 #include "appliance/api/encode.h"
+#include "appliance/api/error_body.h"
 #include "appliance/api/session_events.h"
 #include "core/base/clock.h"
 
@@ -49,7 +50,7 @@ Api::Answer Api::signing_status(Call& call) {
         auto later = co_await m_engine.wait_signing_status(*view, std::chrono::steady_clock::now() + *wait);
         if (later)
             view = std::move(later);
-        else if (later.error().code != Errc::Cancelled)
+        else if (!is_passing(later.error()))
             co_return later.error();
     }
     co_return json_response(encode(*view));

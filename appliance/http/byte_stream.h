@@ -27,6 +27,8 @@ class ByteStream {
     virtual Async<bool> write(std::string_view head, std::string_view body) = 0;
     /// Says that nothing more will be sent.
     virtual Async<void> finish() = 0;
+    /// Ends waits that are under way; the stream stays open.
+    virtual void cancel() noexcept = 0;
     virtual void close() noexcept = 0;
     /// Fingerprint of the client's certificate, "" without one.
     virtual std::string identity() const = 0;

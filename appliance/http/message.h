@@ -42,6 +42,8 @@ class EventStream {
     virtual ~EventStream() = default;
     /// The next events as text; "" when `until` came first; nullopt when the stream is over. [loop]
     virtual Async<std::optional<std::string>> next(SteadyTime until) = 0;
+    /// The client has gone while next() was under way: gives back what others could use. [loop]
+    virtual void abandon() = 0;
 };
 
 struct Response {

@@ -35,6 +35,11 @@ class PlainStream final : public ByteStream {
         co_return;
     }
 
+    void cancel() noexcept override {
+        boost::system::error_code ignored;
+        m_socket.cancel(ignored);
+    }
+
     void close() noexcept override {
         boost::system::error_code ignored;
         m_socket.close(ignored);

@@ -129,6 +129,13 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
         std::size_t used = 0;
     };
     using Connections = std::list<Connection>;
+    /// Notices that the peer of a stream has gone, which a server that only writes learns late.
+    struct Watch {
+        explicit Watch(asio::io_context& loop) : over(loop, SteadyTime::max()) {}
+        bool gone = false;
+        bool ended = false;
+        asio::steady_timer over; ///< cancelled when the watch has ended
+    };
 
     static Async<void> accept(std::shared_ptr<Impl> self, std::size_t index);
     static Async<void> run(std::shared_ptr<Impl> self, Connections::iterator at);
@@ -136,10 +143,13 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     Async<void> serve(Connection& connection);
     Async<bool> read_request(Connection& connection, RequestParser& parser);
     Async<bool> serve_request(Connection& connection, RequestParser& parser);
+    Async<bool> answer_request(Connection& connection, RequestParser& parser, Response& response);
     Async<bool> feed(Connection& connection, RequestParser& parser, std::optional<Error>& bad);
     Async<Response> answer(Request request);
-    Async<bool> send(Connection& connection, Response response, bool head_only, bool close);
+    Async<bool> send(Connection& connection, Response& response, bool head_only, bool close);
     Async<void> send_stream(Connection& connection, EventStream& stream);
+    Async<void> send_events(Connection& connection, EventStream& stream, const Watch& watch);
+    static Async<void> watch_peer(Connection& connection, EventStream& stream, Watch& watch);
     Async<void> linger(Connection& connection);
     void forget(Connections::iterator at);
     void set_deadline(Connection& connection, seconds time) { connection.deadline = Clock::now() + time; }
@@ -345,11 +355,20 @@ Async<bool> Server::Impl::serve_request(Connection& connection, RequestParser& p
     if (bad) {
         connection.unread = true;
         Response response = m_service.failure(parser.request(), *bad);
-        co_await send(connection, std::move(response), false, true);
+        co_await send(connection, response, false, true);
         co_return false;
     }
+    Response response;
+    const bool go_on = co_await answer_request(connection, parser, response);
+    if (response.stream)
+        co_await send_stream(connection, *response.stream);
+    co_return go_on;
+}
 
+/// From the end of the header to the end of the answer, but for event streams: of these only the head is sent. False: the connection ends.
+Async<bool> Server::Impl::answer_request(Connection& connection, RequestParser& parser, Response& response) {
     // The request counts from here: pacing, body, handling and writing.
+    std::optional<Error> bad;
     const Count in_flight(m_in_flight);
     auto& of_client = m_in_flight_of[connection.client];
     struct Release {
@@ -412,7 +431,6 @@ Async<bool> Server::Impl::serve_request(Connection& connection, RequestParser& p
     }
     const bool head_only = parser.is_head();
     bool close = parser.must_close() || !parser.done() || bad;
-    Response response;
     connection.unread = !parser.done() || parser.must_close();
     if (bad || refused) {
         response = m_service.failure(parser.request(), bad ? *bad : *refused);
@@ -423,8 +441,11 @@ Async<bool> Server::Impl::serve_request(Connection& connection, RequestParser& p
         connection.deadline = SteadyTime::max(); // the engine keeps the request's own deadline
         response = co_await answer(std::move(request));
     }
-    close = close || m_stopping;
-    const bool sent = co_await send(connection, std::move(response), head_only, close);
+    // The end of a stream is the end of the connection.
+    close = close || m_stopping || response.stream;
+    const bool sent = co_await send(connection, response, head_only, close);
+    if (!sent || head_only)
+        response.stream.reset();
     co_return sent && !close;
 }
 
@@ -437,38 +458,74 @@ Async<Response> Server::Impl::answer(Request request) {
     co_return m_service.failure({}, fail(Errc::Internal, "exception"));
 }
 
-Async<bool> Server::Impl::send(Connection& connection, Response response, bool head_only, bool close) {
-    if (response.stream)
-        close = true; // the end of the stream is the end of the connection
+Async<bool> Server::Impl::send(Connection& connection, Response& response, bool head_only, bool close) {
     set_deadline(connection, m_limits.write_time);
     const std::string head = write_head(response, close);
     const bool with_body = !head_only && response.status != 204 && !response.stream;
     const bool sent = co_await connection.stream->write(head, with_body ? body_of(response) : std::string_view());
-    if (!sent) {
-        connection.dead = true;
-        co_return false;
-    }
-    if (response.stream && !head_only)
-        co_await send_stream(connection, *response.stream);
-    co_return !response.stream;
+    connection.dead = connection.dead || !sent;
+    co_return sent;
 }
 
 Async<void> Server::Impl::send_stream(Connection& connection, EventStream& stream) {
+    Watch watch(m_loop);
     connection.streaming = true;
-    while (!m_stopping) {
+    asio::co_spawn(m_loop, watch_peer(connection, stream, watch), asio::detached);
+    std::exception_ptr thrown;
+    try {
+        co_await send_events(connection, stream, watch);
+    } catch (...) {
+        thrown = std::current_exception();
+    }
+    connection.streaming = false;
+    connection.dead = connection.dead || watch.gone;
+    if (!watch.ended) {
+        connection.stream->cancel();
+        const auto [ignored] = co_await watch.over.async_wait(kValues);
+        static_cast<void>(ignored);
+    }
+    if (thrown)
+        std::rethrow_exception(thrown);
+}
+
+Async<void> Server::Impl::send_events(Connection& connection, EventStream& stream, const Watch& watch) {
+    while (!m_stopping && !watch.gone) {
         connection.deadline = SteadyTime::max();
-        auto events = co_await stream.next(Clock::now() + m_limits.comment_interval);
-        if (!events)
-            break;
+        const SteadyTime until = Clock::now() + m_limits.comment_interval;
+        const auto events = co_await stream.next(until);
+        if (!events || watch.gone)
+            co_return;
+        if (events->empty() && !m_stopping && Clock::now() < until) {
+            // A source that has nothing to say and does not wait must not make this loop spin.
+            asio::steady_timer pause(m_loop, std::min(until, Clock::now() + seconds(1)));
+            const auto [ignored] = co_await pause.async_wait(kValues);
+            static_cast<void>(ignored);
+        }
         set_deadline(connection, m_limits.write_time);
         const std::string_view piece = events->empty() ? std::string_view(":\n\n") : std::string_view(*events);
         const bool sent = co_await connection.stream->write(piece, {});
         if (!sent) {
             connection.dead = true;
-            break;
+            co_return;
         }
     }
-    connection.streaming = false;
+}
+
+/// Its arguments live until it has ended: send_stream() sees to that.
+Async<void> Server::Impl::watch_peer(Connection& connection, EventStream& stream, Watch& watch) {
+    try {
+        char ignored[256];
+        while (!watch.gone) {
+            const std::size_t n = co_await connection.stream->read_some(ignored);
+            watch.gone = n == 0;
+        }
+        // Also when send_stream() has ended the watch, but then it makes no difference any more.
+        stream.abandon();
+    } catch (const std::exception& e) {
+        log::error("http", "watch ended by an exception", {{"what", e.what()}});
+    }
+    watch.ended = true;
+    watch.over.cancel();
 }
 
 void Server::Impl::start_sweep() {

@@ -47,6 +47,11 @@ class TlsStream final : public ByteStream {
         static_cast<void>(error);
     }
 
+    void cancel() noexcept override {
+        boost::system::error_code ignored;
+        m_stream.lowest_layer().cancel(ignored);
+    }
+
     void close() noexcept override {
         boost::system::error_code ignored;
         m_stream.lowest_layer().close(ignored);

@@ -77,7 +77,7 @@ struct Server {
     bool allow_plain_http = false;         ///< needed for a non-loopback address without `tls`
     std::vector<std::string> cors_origins; ///< exact origins, "https://app.example"; empty: CORS off
     std::optional<std::filesystem::path> keygen_token_file; ///< absolute; set: POST /keygen needs that bearer token
-    /// Separate plain HTTP listener for /health, /ready, /metrics and /docs; unset: they are on `listen`.
+    /// Separate plain HTTP listener: /metrics and /docs move there, /health, /ready, /version and /openapi.json are on both.
     std::optional<Listen> ops_listen;
 };
 

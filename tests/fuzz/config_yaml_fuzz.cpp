@@ -1,4 +1,5 @@
-// A configuration that is read keeps the promises of its type; one that is not gives one line that names the file.
+// A configuration that is read keeps the promises of its type; one that is not gives one line that
+// names the file.
 #include "core/config/config.h"
 #include "tests/fuzz/expect.h"
 
@@ -27,7 +28,8 @@ void expect_sound(config::Config& config) {
     FUZZ_EXPECT(limits.enclave_wait_max <= limits.request_deadline);
     FUZZ_EXPECT(limits.rate_burst >= limits.rate_per_client && limits.rate_per_client > 0);
     FUZZ_EXPECT(limits.canary_max_age >= limits.canary_interval);
-    FUZZ_EXPECT(!limits.completed_keygen_retention || limits.completed_keygen_retention->count() >= 86400);
+    FUZZ_EXPECT(!limits.completed_keygen_retention ||
+                limits.completed_keygen_retention->count() >= 86400);
     const auto path = config.storage.options.required_path("path");
     FUZZ_EXPECT(!path || path->is_absolute());
 }

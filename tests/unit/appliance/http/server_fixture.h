@@ -31,7 +31,7 @@ class Ticks final : public EventStream {
         : m_timer(loop), m_count(count), m_ends(ends), m_open(open) {
         ++m_open;
     }
-    ~Ticks() override { --m_open; }
+    ~Ticks() override { m_open -= m_abandoned ? 0 : 1; }
     Async<std::optional<std::string>> next(SteadyTime until) override {
         if (m_sent < m_count) {
             m_timer.expires_after(std::chrono::milliseconds(20));
@@ -45,8 +45,11 @@ class Ticks final : public EventStream {
         co_return std::string();
     }
 
+    void abandon() override { --m_open; m_abandoned = true; }
+
   private:
     asio::steady_timer m_timer;
+    bool m_abandoned = false;
     int m_count;
     bool m_ends;
     int m_sent = 0;

@@ -201,6 +201,34 @@ TEST(HttpServer, QuietStreamsGetComments) {
     EXPECT_EQ(running.service.streams, 0);
 }
 
+TEST(HttpServer, AClientThatLeavesAStreamIsNoticedAtOnce) {
+    RunningServer running;
+    {
+        RawClient client(running.port);
+        client.get("/endless");
+        client.reply();
+        EXPECT_EQ(running.service.streams, 1);
+    }
+    const auto start = Clock::now();
+    while (running.service.streams > 0 && Clock::now() - start < seconds(5))
+        std::this_thread::sleep_for(milliseconds(10));
+    EXPECT_EQ(running.service.streams, 0);
+    EXPECT_LT(Clock::now() - start, seconds(2));
+}
+
+TEST(HttpServer, StreamsAreNotRequestsInFlight) {
+    RunningServer running({.max_inflight_requests = 2});
+    std::vector<std::unique_ptr<RawClient>> streams;
+    for (int i = 0; i < 5; ++i) {
+        streams.push_back(std::make_unique<RawClient>(running.port));
+        streams.back()->get("/endless");
+        EXPECT_EQ(streams.back()->reply().status, 200u);
+    }
+    RawClient client(running.port);
+    client.get("/a");
+    EXPECT_EQ(client.reply().status, 200u);
+}
+
 TEST(HttpServer, StopsWhenTheLastAnswerIsOut) {
     RunningServer running;
     RawClient idle(running.port);

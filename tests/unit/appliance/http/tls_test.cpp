@@ -62,7 +62,7 @@ class Tls : public testing::Test {
     }
 
     /// The answer to one GET, or "" if TLS or the connection failed.
-    std::string get(std::uint16_t port, ssl::context& tls) {
+    std::string get(std::uint16_t port, ssl::context& tls, const std::string& path = "/a") {
         asio::io_context loop;
         ssl::stream<tcp::socket> stream(loop, tls);
         boost::system::error_code error;
@@ -70,7 +70,7 @@ class Tls : public testing::Test {
         stream.handshake(ssl::stream_base::client, error);
         if (error)
             return "";
-        asio::write(stream, asio::buffer(std::string("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")), error);
+        asio::write(stream, asio::buffer("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), error);
         std::string out;
         while (!error) {
             char data[1024];
@@ -97,6 +97,15 @@ TEST_F(Tls, ServesTls13AndSaysGoodbye) {
     const std::string answer = get(running.port, tls);
     EXPECT_NE(answer.find("GET /a 127.0.0.1 api"), std::string::npos) << answer;
     EXPECT_FALSE(truncated);
+}
+
+TEST_F(Tls, StreamsEventsToTheirEnd) {
+    RunningServer running({}, context());
+    ssl::context tls(ssl::context::tlsv13_client);
+    const std::string events = get(running.port, tls, "/ticks");
+    EXPECT_NE(events.find("data: 1\n\ndata: 2\n\ndata: 3\n\n"), std::string::npos) << events;
+    EXPECT_FALSE(truncated);
+    EXPECT_EQ(running.service.streams, 0);
 }
 
 TEST_F(Tls, RefusesOlderVersionsAndPlainHttp) {
