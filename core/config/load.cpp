@@ -38,7 +38,8 @@ std::string joined(std::initializer_list<std::string_view> words) {
     return out;
 }
 
-/// One mapping of the file, whose keys are known beforehand. Values are read by key; an absent key leaves the default.
+/// One mapping of the file, whose keys are known beforehand. Values are read by key; an absent key
+/// leaves the default.
 class Mapping {
   public:
     /// `title` names the mapping in messages.
@@ -78,8 +79,8 @@ class Mapping {
             return error(node, key, "a single value");
         auto text = substitute(node.text, m_context->environment);
         if (!text)
-            return m_context->error(node, m_title + "." + std::string(key) + ": " +
-                                              text.error().detail);
+            return m_context->error(node,
+                                    m_title + "." + std::string(key) + ": " + text.error().detail);
         return text;
     }
 
@@ -192,8 +193,7 @@ Result<PluginChoice> read_plugin(const Context& context, const Node& node, std::
 }
 
 Result<AttestationChoice> read_attestation(const Context& context, const Node& node) {
-    KEYMELD_TRY(const Mapping in,
-                Mapping::open(context, node, "attestation", {"trust", "pcrs"}));
+    KEYMELD_TRY(const Mapping in, Mapping::open(context, node, "attestation", {"trust", "pcrs"}));
     AttestationChoice out;
     KEYMELD_TRY(const Node* const trust, in.require("trust"));
     KEYMELD_TRY(const std::string text, in.scalar(*trust, "trust"));
@@ -206,10 +206,9 @@ Result<AttestationChoice> read_attestation(const Context& context, const Node& n
 }
 
 Result<Enclave> read_enclave(const Context& context, const Node& node) {
-    KEYMELD_TRY(const Mapping in,
-                Mapping::open(context, node, "enclave",
-                              {"id", "transport", "attestation", "enabled", "required",
-                               "accept_key_epoch"}));
+    KEYMELD_TRY(const Mapping in, Mapping::open(context, node, "enclave",
+                                                {"id", "transport", "attestation", "enabled",
+                                                 "required", "accept_key_epoch"}));
     Enclave out;
     out.where = context.place(node);
     KEYMELD_CHECK(in.require("id"));
@@ -229,8 +228,7 @@ Result<Enclave> read_enclave(const Context& context, const Node& node) {
 }
 
 Status read_enclaves(const Context& context, const Node& node, Config& out) {
-    if (node.kind != Node::Kind::Sequence || node.items.empty() ||
-        node.items.size() > kMaxEnclaves)
+    if (node.kind != Node::Kind::Sequence || node.items.empty() || node.items.size() > kMaxEnclaves)
         return context.error(node, "enclaves must be a list of 1 to 1024 enclaves");
     for (const Node& item : node.items) {
         KEYMELD_TRY(Enclave enclave, read_enclave(context, item));
@@ -327,17 +325,29 @@ Status read_retention(const Mapping& in, std::string_view key, std::optional<sec
 
 Status read_limits(const Context& context, const Node& node, Limits& out) {
     static constexpr std::uint64_t kForever = 100 * 365 * kDay;
-    KEYMELD_TRY(
-        const Mapping in,
-        Mapping::open(context, node, "limits",
-                      {"max_body_bytes", "max_participants", "timeout_secs_max",
-                       "default_max_signing_sessions", "wait_max_secs", "event_streams_per_client",
-                       "event_streams_total", "rate_per_client", "rate_burst", "rate_delay_max",
-                       "pending_keygen_sessions_per_client", "pending_keygen_sessions_total",
-                       "max_inflight_requests", "request_deadline", "enclave_wait_max",
-                       "enclave_retry_max", "approval_max_validity", "completed_keygen_retention",
-                       "finished_signing_retention", "failed_retention", "canary_interval",
-                       "canary_max_age"}));
+    KEYMELD_TRY(const Mapping in, Mapping::open(context, node, "limits",
+                                                {"max_body_bytes",
+                                                 "max_participants",
+                                                 "timeout_secs_max",
+                                                 "default_max_signing_sessions",
+                                                 "wait_max_secs",
+                                                 "event_streams_per_client",
+                                                 "event_streams_total",
+                                                 "rate_per_client",
+                                                 "rate_burst",
+                                                 "rate_delay_max",
+                                                 "pending_keygen_sessions_per_client",
+                                                 "pending_keygen_sessions_total",
+                                                 "max_inflight_requests",
+                                                 "request_deadline",
+                                                 "enclave_wait_max",
+                                                 "enclave_retry_max",
+                                                 "approval_max_validity",
+                                                 "completed_keygen_retention",
+                                                 "finished_signing_retention",
+                                                 "failed_retention",
+                                                 "canary_interval",
+                                                 "canary_max_age"}));
     KEYMELD_CHECK(in.read("max_body_bytes", out.max_body_bytes, "a size from 64KiB to 16MiB",
                           [](std::string_view text) -> std::optional<std::uint64_t> {
                               const auto size = parse_size(text);
@@ -368,9 +378,9 @@ Status read_limits(const Context& context, const Node& node, Limits& out) {
     if (in.find("enclave_wait_max") == nullptr)
         out.enclave_wait_max = std::min(out.enclave_wait_max, out.request_deadline);
     const auto deadline = static_cast<std::uint64_t>(out.request_deadline.count());
-    KEYMELD_CHECK(in.duration("enclave_wait_max", out.enclave_wait_max, 0, deadline,
-                              "a time from 0s to request_deadline (" + std::to_string(deadline) +
-                                  "s)"));
+    KEYMELD_CHECK(
+        in.duration("enclave_wait_max", out.enclave_wait_max, 0, deadline,
+                    "a time from 0s to request_deadline (" + std::to_string(deadline) + "s)"));
     KEYMELD_CHECK(in.integer("enclave_retry_max", out.enclave_retry_max, 1, 100));
     KEYMELD_CHECK(in.duration("approval_max_validity", out.approval_max_validity, 60, 604800,
                               "a time from 60s to 7d"));
@@ -379,8 +389,8 @@ Status read_limits(const Context& context, const Node& node, Limits& out) {
                               kForever, "a time of at least 1h"));
     KEYMELD_CHECK(in.duration("failed_retention", out.failed_retention, 3600, kForever,
                               "a time of at least 1h"));
-    KEYMELD_CHECK(in.duration("canary_interval", out.canary_interval, 5, kForever,
-                              "a time of at least 5s"));
+    KEYMELD_CHECK(
+        in.duration("canary_interval", out.canary_interval, 5, kForever, "a time of at least 5s"));
     if (in.find("canary_max_age") == nullptr)
         out.canary_max_age = std::max(out.canary_max_age, 3 * out.canary_interval);
     const auto interval = static_cast<std::uint64_t>(out.canary_interval.count());
@@ -405,10 +415,9 @@ Status read_log(const Context& context, const Node& node, log::Level& out) {
 }
 
 Result<Config> read_config(const Context& context, const Node& root, const fs::path& name) {
-    KEYMELD_TRY(const Mapping in,
-                Mapping::open(context, root, "the file",
-                              {"plugins", "storage", "tweak", "enclaves", "allow_mixed_fleet",
-                               "server", "limits", "log"}));
+    KEYMELD_TRY(const Mapping in, Mapping::open(context, root, "the file",
+                                                {"plugins", "storage", "tweak", "enclaves",
+                                                 "allow_mixed_fleet", "server", "limits", "log"}));
     Config out;
     out.file = name;
     out.plugin_directory = default_plugin_directory();

@@ -72,9 +72,8 @@ Result<std::string> substitute(std::string_view text, const Environment& environ
         if (value->size() > kMaxScalar || std::ranges::any_of(*value, [](char c) {
                 return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
             }))
-            return fail(Errc::ConfigInvalid,
-                        "environment variable " + std::string(name) +
-                            " must be one line of at most 4096 bytes");
+            return fail(Errc::ConfigInvalid, "environment variable " + std::string(name) +
+                                                 " must be one line of at most 4096 bytes");
         out += *value;
         if (out.size() > kMaxScalar)
             return fail(Errc::ConfigInvalid, "the value is too long; at most 4096 bytes");

@@ -1,4 +1,5 @@
-// Scalars of configuration files: substitution of environment variables, durations, sizes, addresses. Private to core/config.
+// Scalars of configuration files: substitution of environment variables, durations, sizes,
+// addresses. Private to core/config.
 #pragma once
 
 #include <chrono>
@@ -12,8 +13,9 @@
 
 namespace keymeld::config {
 
-/// Replaces each ${NAME}; `$${` gives a literal `${`. `Errc::ConfigInvalid` (detail without a place) for an unset variable, a
-/// malformed reference, or a value that is too long or has control characters. [any-thread]
+/// Replaces each ${NAME}; `$${` gives a literal `${`. `Errc::ConfigInvalid` (detail without a
+/// place) for an unset variable, a malformed reference, or a value that is too long or has control
+/// characters. [any-thread]
 Result<std::string> substitute(std::string_view text, const Environment& environment);
 
 /// Decimal digits only.
@@ -24,7 +26,8 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text);
 std::optional<std::uint64_t> parse_size(std::string_view text);
 /// "127.0.0.1:8080", "[::1]:8080": literal addresses only.
 std::optional<Listen> parse_listen(std::string_view text);
-/// "https://app.example", "http://localhost:3000": scheme, host and port of a browser's Origin header.
+/// "https://app.example", "http://localhost:3000": scheme, host and port of a browser's Origin
+/// header.
 bool valid_origin(std::string_view text);
 
 } // namespace keymeld::config

@@ -1,7 +1,9 @@
-// The YAML subset that configuration files use, as a small tree: mappings, sequences and scalars, each with its line.
+// The YAML subset that configuration files use, as a small tree: mappings, sequences and scalars,
+// each with its line.
 //
-// Refused: aliases, anchors, tags, more than one document, repeated or non-scalar keys, control characters. Bounded: kMaxFile
-// bytes, kMaxDepth levels, kMaxNodes nodes, kMaxScalar bytes a scalar. Private to core/config.
+// Refused: aliases, anchors, tags, more than one document, repeated or non-scalar keys, control
+// characters. Bounded: kMaxFile bytes, kMaxDepth levels, kMaxNodes nodes, kMaxScalar bytes a
+// scalar. Private to core/config.
 #pragma once
 
 #include <cstddef>
@@ -23,13 +25,14 @@ struct Node {
     enum class Kind { Null, Scalar, Sequence, Mapping };
 
     Kind kind = Kind::Null;
-    std::size_t line = 0;                  ///< from 1
-    std::string text;                      ///< of a scalar
-    std::vector<Node> items;               ///< of a sequence
+    std::size_t line = 0;                              ///< from 1
+    std::string text;                                  ///< of a scalar
+    std::vector<Node> items;                           ///< of a sequence
     std::vector<std::pair<std::string, Node>> members; ///< of a mapping, in the order of the file
 };
 
-/// `Errc::ConfigInvalid`, detail "name:line: what is wrong; what is allowed". The root is a mapping. [any-thread]
+/// `Errc::ConfigInvalid`, detail "name:line: what is wrong; what is allowed". The root is a
+/// mapping. [any-thread]
 Result<Node> parse_yaml(std::string_view yaml, std::string_view name);
 
 } // namespace keymeld::config

@@ -1,5 +1,6 @@
-// What must be the same in a plugin and in the program that loads it, as one readable string literal: compiler, language and library
-// versions, switches that change the layout of types, and the hash of the shared headers. NDEBUG changes no layout of ours and is not in it.
+// What must be the same in a plugin and in the program that loads it, as one readable string
+// literal: compiler, language and library versions, switches that change the layout of types, and
+// the hash of the shared headers. NDEBUG changes no layout of ours and is not in it.
 #pragma once
 
 #include <version>

@@ -12,7 +12,8 @@ class StoragePlugin;
 class TransportPlugin;
 class TweakPlugin;
 
-/// The base class that a factory of this kind must return; the loader casts back to exactly this type.
+/// The base class that a factory of this kind must return; the loader casts back to exactly this
+/// type.
 template <PluginKind kind> struct BaseOf;
 template <> struct BaseOf<PluginKind::Storage> { using Type = StoragePlugin; };
 template <> struct BaseOf<PluginKind::Transport> { using Type = TransportPlugin; };
@@ -20,8 +21,9 @@ template <> struct BaseOf<PluginKind::Tweak> { using Type = TweakPlugin; };
 
 } // namespace keymeld::plugin
 
-/// KEYMELD_PLUGIN(Storage, "storage-sqlite", "1.0.0", [] { return new SqlitePlugin; }) at global namespace scope. The last argument is
-/// a callable that returns a pointer to the plugin object. `plugin_name` is the file's name without .so.
+/// KEYMELD_PLUGIN(Storage, "storage-sqlite", "1.0.0", [] { return new SqlitePlugin; }) at global
+/// namespace scope. The last argument is a callable that returns a pointer to the plugin object.
+/// `plugin_name` is the file's name without .so.
 #define KEYMELD_PLUGIN(plugin_kind, plugin_name, plugin_version, ...)                              \
     namespace keymeld_plugin_export {                                                              \
     static void* create() {                                                                        \

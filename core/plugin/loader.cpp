@@ -137,8 +137,8 @@ Result<const void*> load_descriptor(const fs::path& file) {
         file, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, error);
     if (error) {
         const char* const why = ::dlerror();
-        return incompatible(file, "cannot be loaded" + (why ? ": " + printable(why) : std::string()),
-                            kRebuild);
+        return incompatible(
+            file, "cannot be loaded" + (why ? ": " + printable(why) : std::string()), kRebuild);
     }
     const void* const descriptor = library.get<const void*>(kPluginAlias);
     loaded.push_back(std::move(library));
@@ -147,7 +147,8 @@ Result<const void*> load_descriptor(const fs::path& file) {
     return descriptor;
 }
 
-/// Reads field by field, because nothing is known about the descriptor of a stranger before its magic and size are.
+/// Reads field by field, because nothing is known about the descriptor of a stranger before its
+/// magic and size are.
 Result<const PluginDescriptor*> check_descriptor(const fs::path& file, const void* raw,
                                                  std::string_view name) {
     std::uint64_t magic = 0;
@@ -164,8 +165,8 @@ Result<const PluginDescriptor*> check_descriptor(const fs::path& file, const voi
     if (found->interface_version != kInterfaceVersion)
         return incompatible(file,
                             "it speaks plugin interface " +
-                                std::to_string(found->interface_version) + ", this program speaks " +
-                                std::to_string(kInterfaceVersion),
+                                std::to_string(found->interface_version) +
+                                ", this program speaks " + std::to_string(kInterfaceVersion),
                             "use the plugin that came with this program");
     const std::string fingerprint = printable(found->build_fingerprint);
     if (fingerprint != KEYMELD_BUILD_FINGERPRINT)
@@ -187,7 +188,8 @@ struct Checked {
     ByteArray<32> sha256;
 };
 
-Result<Checked> check_all(const fs::path& directory, std::string_view name, const Loader::Pin& pin) {
+Result<Checked> check_all(const fs::path& directory, std::string_view name,
+                          const Loader::Pin& pin) {
     if (!directory.is_absolute())
         return fail(Errc::ConfigInvalid,
                     "plugin directory '" + directory.string() + "' must be an absolute path");
@@ -209,8 +211,8 @@ Result<std::unique_ptr<T>> make(const fs::path& directory, std::string_view name
     KEYMELD_TRY(const Checked checked, check_all(directory, name, pin));
     if (checked.descriptor->kind != kind)
         return refuse(Errc::PluginWrongKind, checked.file,
-                      "it is a " + std::string(text(checked.descriptor->kind)) +
-                          " plugin, and a " + std::string(text(kind)) + " plugin is needed here",
+                      "it is a " + std::string(text(checked.descriptor->kind)) + " plugin, and a " +
+                          std::string(text(kind)) + " plugin is needed here",
                       "name another plugin in the configuration");
     std::string reason = "its factory threw something that is not a std::exception";
     try {
@@ -241,7 +243,8 @@ std::string_view text(PluginKind kind) {
 
 Loader::Loader(fs::path directory) : m_directory(std::move(directory)) {}
 
-Result<std::unique_ptr<StoragePlugin>> Loader::storage(std::string_view name, const Pin& pin) const {
+Result<std::unique_ptr<StoragePlugin>> Loader::storage(std::string_view name,
+                                                       const Pin& pin) const {
     return make<StoragePlugin>(m_directory, name, pin, PluginKind::Storage);
 }
 

@@ -1,15 +1,18 @@
 // Finds, checks and loads plugins: <directory>/<name>.so, nothing else, no search path.
 //
-// Before any code of the file runs: it must be a regular file (no symbolic link), writable by its owner and group only, match the pin if
-// there is one, be a native library and export the alias of descriptor.h. Then it is mapped and every field of its descriptor is
-// checked; only then its factory is called. A library stays loaded until the process ends, because objects of it must never outlive it.
+// Before any code of the file runs: it must be a regular file (no symbolic link), writable by its
+// owner and group only, match the pin if there is one, be a native library and export the alias of
+// descriptor.h. Then it is mapped and every field of its descriptor is checked; only then its
+// factory is called. A library stays loaded until the process ends, because objects of it must
+// never outlive it.
 //
 // Each error is one line "<file>: <reason>; <remedy>":
-//   ConfigInvalid       the directory or the name cannot be right
-//   PluginMissing       no such file
-//   PluginIncompatible  refused before its factory ran: writable by all, pin, not a plugin, other version or fingerprint, other name
-//   PluginWrongKind     a plugin for something else
-//   PluginFailed        its factory threw or gave nothing
+//   - ConfigInvalid: the directory or the name cannot be right.
+//   - PluginMissing: no such file.
+//   - PluginIncompatible: refused before its factory ran, because everybody may write to it, it is
+//     not the pinned file, not a plugin, of another version or build, or calls itself otherwise.
+//   - PluginWrongKind: a plugin for something else.
+//   - PluginFailed: its factory threw or gave nothing.
 #pragma once
 
 #include <filesystem>
@@ -38,7 +41,7 @@ struct PluginInfo {
     PluginKind kind = PluginKind::Storage;
     std::string name;
     std::string version;
-    ByteArray<32> sha256{};                ///< of the file; may be written as `sha256:` into the configuration
+    ByteArray<32> sha256{}; ///< of the file; may be written as `sha256:` into the configuration
 };
 
 /// Thread rule: [startup].
@@ -56,7 +59,8 @@ class Loader {
 
     /// Everything but calling the factory.
     Result<PluginInfo> inspect(std::string_view name, const Pin& pin = std::nullopt) const;
-    /// The names of all .so files in the directory, sorted; whether they are plugins is what inspect() says.
+    /// The names of all .so files in the directory, sorted; whether they are plugins is what
+    /// inspect() says.
     Result<std::vector<std::string>> names() const;
 
   private:

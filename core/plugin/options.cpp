@@ -5,7 +5,9 @@
 namespace keymeld::plugin {
 namespace {
 
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string in_quotes(std::string_view text) {
+    return "'" + std::string(text) + "'";
+}
 
 Error wrong(const Options::Value& value, std::string_view key, std::string_view allowed) {
     return fail(Errc::ConfigInvalid,

@@ -47,7 +47,9 @@ Query::~Query() {
     sqlite3_clear_bindings(m_statement);
 }
 
-void Query::bind(int index, std::int64_t value) { sqlite3_bind_int64(m_statement, index, value); }
+void Query::bind(int index, std::int64_t value) {
+    sqlite3_bind_int64(m_statement, index, value);
+}
 
 void Query::bind(int index, std::uint64_t value) {
     if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
@@ -69,7 +71,9 @@ void Query::bind(int index, ByteView value) {
         m_error = Errc::InvalidArgument;
 }
 
-void Query::bind_null(int index) { sqlite3_bind_null(m_statement, index); }
+void Query::bind_null(int index) {
+    sqlite3_bind_null(m_statement, index);
+}
 
 Result<bool> Query::next() {
     if (m_error)
@@ -111,9 +115,9 @@ std::uint32_t Query::number32(int column) {
 std::string Query::text(int column) const {
     const auto* const data = sqlite3_column_text(m_statement, column);
     const int size = sqlite3_column_bytes(m_statement, column);
-    return data == nullptr ? std::string()
-                           : std::string(reinterpret_cast<const char*>(data),
-                                         static_cast<std::size_t>(size));
+    return data == nullptr
+               ? std::string()
+               : std::string(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
 }
 
 Bytes Query::blob(int column) const {
@@ -139,9 +143,13 @@ Status Query::check(std::string_view what) const {
     return {};
 }
 
-void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
+    sqlite3_finalize(statement);
+}
 
-void Connection::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+void Connection::Close::operator()(sqlite3* handle) const {
+    sqlite3_close_v2(handle);
+}
 
 Result<Connection> Connection::open(const std::filesystem::path& path, Access access,
                                     std::uint32_t busy_timeout_ms) {
@@ -192,8 +200,14 @@ Result<std::uint64_t> Connection::first_number(std::string_view sql) {
     return query.number(0);
 }
 
-std::int64_t Connection::changes() const { return sqlite3_changes64(m_handle.get()); }
-std::int64_t Connection::last_row() const { return sqlite3_last_insert_rowid(m_handle.get()); }
-bool Connection::in_transaction() const { return sqlite3_get_autocommit(m_handle.get()) == 0; }
+std::int64_t Connection::changes() const {
+    return sqlite3_changes64(m_handle.get());
+}
+std::int64_t Connection::last_row() const {
+    return sqlite3_last_insert_rowid(m_handle.get());
+}
+bool Connection::in_transaction() const {
+    return sqlite3_get_autocommit(m_handle.get()) == 0;
+}
 
 } // namespace keymeld::storage_sqlite

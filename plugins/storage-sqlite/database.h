@@ -19,14 +19,13 @@ struct sqlite3_stmt;
 
 namespace keymeld::storage_sqlite {
 
-/// An error for an SQLite result code. StorageConflict: a uniqueness check; StorageCorrupt: the file is damaged; StorageFailed: all else.
-/// Fact "sqlite" holds the extended code. `doing` says what was tried.
+/// An error for an SQLite result code. StorageConflict: a uniqueness check; StorageCorrupt: the
+/// file is damaged; StorageFailed: all else. Fact "sqlite" holds the extended code. `doing` says
+/// what was tried.
 Error sqlite_error(int extended_code, std::string_view doing);
 
 /// Marks a value that is stored as NULL if it is absent.
-template <class T> struct OrNull {
-    const T* value;
-};
+template <class T> struct OrNull { const T* value; };
 template <class T> OrNull<T> or_null(const std::optional<T>& value) {
     return {value ? &*value : nullptr};
 }
@@ -95,7 +94,8 @@ class Query {
             m_damaged = true;
         return value ? *value : typename decltype(value)::value_type{};
     }
-    /// StorageCorrupt if a column read so far could not be what it was written as. `what` names the row.
+    /// StorageCorrupt if a column read so far could not be what it was written as. `what` names the
+    /// row.
     Status check(std::string_view what) const;
 
   private:

@@ -9,7 +9,8 @@
 
 namespace keymeld::storage_sqlite {
 
-// Not a lock on the database file itself: closing any descriptor of it would drop SQLite's own locks.
+// Not a lock on the database file itself: closing any descriptor of it would drop SQLite's own
+// locks.
 Result<FileLock> FileLock::take(const std::filesystem::path& database) {
     const std::string path = database.string() + ".lock";
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -1,5 +1,5 @@
-// Keeps a second appliance off the same database: an advisory lock on "<database>.lock", held as long as the object lives and
-// released by the kernel when the process dies.
+// Keeps a second appliance off the same database: an advisory lock on "<database>.lock", held as
+// long as the object lives and released by the kernel when the process dies.
 #pragma once
 
 #include <filesystem>

@@ -91,12 +91,12 @@ Result<Mutator> Mutator::create(Connection& connection) {
         {&out.m_use_nonce, "INSERT INTO nonces (key, keygen, signer) VALUES (?1, ?2, ?3)"},
         {&out.m_bind_blob, "INSERT OR IGNORE INTO blob_bindings (binding_id, keygen_id, user_id) "
                            "VALUES (?1, ?2, ?3)"},
-        {&out.m_find_binding,
-         "SELECT keygen_id, user_id FROM blob_bindings WHERE binding_id = ?1"},
+        {&out.m_find_binding, "SELECT keygen_id, user_id FROM blob_bindings WHERE binding_id = ?1"},
         {&out.m_retire_signings, "INSERT OR IGNORE INTO retired_ids (id, kind) SELECT id, "
                                  "'signing' FROM signings WHERE keygen = ?1"},
         {&out.m_retire_id, "INSERT OR IGNORE INTO retired_ids (id, kind) VALUES (?1, ?2)"},
-        // A signer's nonces move to the newest other keygen in which the same user registered the same key.
+        // A signer's nonces move to the newest other keygen in which the same user registered the
+        // same key.
         {&out.m_keep_nonces,
          "UPDATE nonces SET keygen = other.heir FROM (SELECT mine.user_id AS user_id, "
          "max(theirs.keygen) AS heir FROM participants mine JOIN participants theirs ON "
@@ -107,7 +107,8 @@ Result<Mutator> Mutator::create(Connection& connection) {
                                "count(*) FROM participants WHERE keygen = ?1)"},
         {&out.m_delete_keygen, "DELETE FROM keygens WHERE seq = ?1"},
         {&out.m_delete_signing, "DELETE FROM signings WHERE seq = ?1"},
-        // Taking a session over from another owner changes its version, so that what that one still writes is refused.
+        // Taking a session over from another owner changes its version, so that what that one still
+        // writes is refused.
         {&out.m_claim_keygens,
          "UPDATE keygens SET version = version + (owner IS NOT NULL AND owner <> ?1), owner = ?1, "
          "lease_until = ?2 WHERE status = 'collecting_participants' AND (owner IS NULL OR owner = "
@@ -172,18 +173,16 @@ Status Mutator::apply_one(const plugin::InsertKeygen& m) {
     KEYMELD_CHECK(refuse_used_id(r.id));
     const FailureColumns failure(r.failure);
     const bool has_value = r.tweak.has_value();
-    KEYMELD_CHECK(
-        m_insert_keygen(r.id, text(r.status), r.created_at, r.updated_at, r.expires_at, r.event_seq,
-                        r.request_digest, r.coordinator_enclave_id, bitcoin::text(r.tweak.type),
-                        when(has_value, r.tweak.value32), bitcoin::text(r.key_order),
-                        r.max_signing_sessions, r.ecies_aad, or_null(r.aggregate_public_key),
-                        or_null(r.untweaked_public_key), or_null(r.aggregate_key_tag),
-                        failure.type(),
-                        failure.message(),
-                        r.encrypted_session_secret,
-                        OrNull<Uuid>{m_lease ? &m_lease->owner : nullptr},
-                        OrNull<std::uint64_t>{m_lease ? &m_lease->until : nullptr})
-            .run());
+    KEYMELD_CHECK(m_insert_keygen(r.id, text(r.status), r.created_at, r.updated_at, r.expires_at,
+                                  r.event_seq, r.request_digest, r.coordinator_enclave_id,
+                                  bitcoin::text(r.tweak.type), when(has_value, r.tweak.value32),
+                                  bitcoin::text(r.key_order), r.max_signing_sessions, r.ecies_aad,
+                                  or_null(r.aggregate_public_key), or_null(r.untweaked_public_key),
+                                  or_null(r.aggregate_key_tag), failure.type(), failure.message(),
+                                  r.encrypted_session_secret,
+                                  OrNull<Uuid>{m_lease ? &m_lease->owner : nullptr},
+                                  OrNull<std::uint64_t>{m_lease ? &m_lease->until : nullptr})
+                      .run());
     const std::int64_t row = m_connection->last_row();
     m_known_keygen = {r.id, row};
     std::unordered_set<Uuid> users;
@@ -212,8 +211,7 @@ Status Mutator::apply_one(const plugin::UpdateKeygen& m) {
     const FailureColumns failure(r.failure);
     KEYMELD_CHECK(m_update_keygen(r.id, r.version, text(r.status), r.updated_at, r.event_seq,
                                   or_null(r.aggregate_public_key), or_null(r.untweaked_public_key),
-                                  or_null(r.aggregate_key_tag), failure.type(),
-                                  failure.message())
+                                  or_null(r.aggregate_key_tag), failure.type(), failure.message())
                       .run());
     if (m_connection->changes() != 1)
         return conflict("keygen " + r.id.text() + " is not at version " +
@@ -225,11 +223,10 @@ Status Mutator::apply_one(const plugin::UpdateParticipant& m) {
     const plugin::ParticipantRecord& p = m.record;
     KEYMELD_TRY(const std::int64_t row, keygen_row(m.keygen_id));
     const std::string_view policy = text(p.policy);
-    KEYMELD_CHECK(m_update_participant(row, p.signer_index, p.user_id,
-                                       when(p.registered, p.registered_rank),
-                                       when(p.registered, p.public_key), when(p.registered, policy),
-                                       when(p.registered, p.registration_tag),
-                                       when(p.registered, p.request_digest))
+    KEYMELD_CHECK(m_update_participant(
+                      row, p.signer_index, p.user_id, when(p.registered, p.registered_rank),
+                      when(p.registered, p.public_key), when(p.registered, policy),
+                      when(p.registered, p.registration_tag), when(p.registered, p.request_digest))
                       .run());
     if (m_connection->changes() != 1)
         return conflict("user " + p.user_id.text() + " is not at signer index " +
@@ -245,8 +242,8 @@ Status Mutator::apply_one(const plugin::InsertSigning& m) {
     KEYMELD_CHECK(m_insert_signing(r.id, keygen, text(r.status), r.attempt, r.created_at,
                                    r.updated_at, r.expires_at, r.event_seq, r.request_digest,
                                    r.message_hash, r.session_header, failure.type(),
-                                   failure.message(),
-                                   r.final_signature, or_null(r.encrypted_message),
+                                   failure.message(), r.final_signature,
+                                   or_null(r.encrypted_message),
                                    OrNull<Uuid>{m_lease ? &m_lease->owner : nullptr},
                                    OrNull<std::uint64_t>{m_lease ? &m_lease->until : nullptr})
                       .run());
@@ -258,8 +255,7 @@ Status Mutator::apply_one(const plugin::UpdateSigning& m) {
     const plugin::SigningRecord& r = m.record;
     const FailureColumns failure(r.failure);
     KEYMELD_CHECK(m_update_signing(r.id, r.version, text(r.status), r.attempt, r.updated_at,
-                                   r.event_seq, failure.type(),
-                                   failure.message(),
+                                   r.event_seq, failure.type(), failure.message(),
                                    r.final_signature)
                       .run());
     if (m_connection->changes() != 1)
@@ -315,7 +311,8 @@ Status Mutator::apply_one(const plugin::BindBlob& m) {
         return {};
     Query query = m_find_binding(m.binding_id);
     KEYMELD_TRY(const bool found, query.next());
-    const bool same = found && query.id<KeygenId>(0) == m.keygen_id && query.id<UserId>(1) == m.user_id;
+    const bool same =
+        found && query.id<KeygenId>(0) == m.keygen_id && query.id<UserId>(1) == m.user_id;
     if (!same)
         return conflict("a blob of keygen " + m.keygen_id.text() +
                         " was first used for another participant");

@@ -30,13 +30,15 @@ class Mutator {
     /// `connection` must outlive it.
     static Result<Mutator> create(Connection& connection);
 
-    /// One after the other up to the first error, after which the caller must roll back. StorageConflict and InvalidArgument concern this
-    /// batch alone, any other code the whole transaction.
+    /// One after the other up to the first error, after which the caller must roll back.
+    /// StorageConflict and InvalidArgument concern this batch alone, any other code the whole
+    /// transaction.
     Status apply(const std::vector<plugin::Mutation>& batch, const std::optional<Lease>& lease);
     /// Of the last apply().
     const Totals& totals() const { return m_totals; }
 
-    /// Takes every unfinished session without an owner, of this owner, or whose lease has ended at `now`.
+    /// Takes every unfinished session without an owner, of this owner, or whose lease has ended at
+    /// `now`.
     Status claim(const Lease& lease, std::uint64_t now);
 
   private:

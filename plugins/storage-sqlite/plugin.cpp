@@ -32,6 +32,5 @@ class SqlitePlugin final : public plugin::StoragePlugin {
 } // namespace
 } // namespace keymeld::storage_sqlite
 
-KEYMELD_PLUGIN(Storage, "storage-sqlite", "1.0.0", [] {
-    return new keymeld::storage_sqlite::SqlitePlugin;
-});
+KEYMELD_PLUGIN(Storage, "storage-sqlite", "1.0.0",
+               [] { return new keymeld::storage_sqlite::SqlitePlugin; });

@@ -12,8 +12,8 @@
 
 namespace keymeld::storage_sqlite {
 
-/// Runs jobs in the order of submission, those that wait together in one read transaction, begun after they were taken: so each job
-/// sees every commit that ended before it was submitted.
+/// Runs jobs in the order of submission, those that wait together in one read transaction, begun
+/// after they were taken: so each job sees every commit that ended before it was submitted.
 class ReadThread {
   public:
     /// Either a reader inside a transaction, or the error that kept it from starting.

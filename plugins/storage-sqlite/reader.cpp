@@ -153,8 +153,7 @@ Status Reader::read_approvals(std::int64_t row, plugin::SigningBundle& out) {
         a.user_id = q.id<UserId>(0);
         a.signing_header = q.text(1);
         if (!q.is_null(4))
-            a.bound =
-                plugin::ApprovalRecord::Bound{q.array<32>(2), q.number(3), q.array<64>(4)};
+            a.bound = plugin::ApprovalRecord::Bound{q.array<32>(2), q.number(3), q.array<64>(4)};
         KEYMELD_CHECK(q.check("approval"));
         out.approvals.push_back(std::move(a));
     }
@@ -223,8 +222,7 @@ Status Reader::answer_rest(const plugin::ReadBatch& questions, plugin::ReadAnswe
             KEYMELD_TRY(const bool found, q.next());
             if (!found)
                 break;
-            out.sealed.push_back(
-                {keygen_id, enclave_id, q.number(0), q.number(1) != 0, q.blob(2)});
+            out.sealed.push_back({keygen_id, enclave_id, q.number(0), q.number(1) != 0, q.blob(2)});
             KEYMELD_CHECK(q.check("sealed state"));
         }
     }
@@ -263,8 +261,8 @@ Result<std::vector<Uuid>> Reader::ended_before(plugin::EndedKind kind, std::uint
     using enum plugin::EndedKind;
     // "Before the end of time" is a fair question.
     const auto time = std::min<std::uint64_t>(before, std::numeric_limits<std::int64_t>::max());
-    const std::string_view status =
-        text(kind == FailedKeygens ? session::KeygenStatus::Failed : session::KeygenStatus::Completed);
+    const std::string_view status = text(kind == FailedKeygens ? session::KeygenStatus::Failed
+                                                               : session::KeygenStatus::Completed);
     Query q = kind == FinishedSignings ? m_ended_signings(time, limit)
                                        : m_ended_keygens(status, time, limit);
     std::vector<Uuid> out;

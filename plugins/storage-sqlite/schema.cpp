@@ -6,8 +6,9 @@
 namespace keymeld::storage_sqlite {
 namespace {
 
-// Rows are appended in the order of time (INTEGER PRIMARY KEY), and children stand under the row number of their session: that keeps the
-// pages that are written few. Only the indexes on ids and nonces are in random order.
+// Rows are appended in the order of time (INTEGER PRIMARY KEY), and children stand under the row
+// number of their session: that keeps the pages that are written few. Only the indexes on ids and
+// nonces are in random order.
 constexpr const char kVersion1[] = R"sql(
 CREATE TABLE keygens (
     seq INTEGER PRIMARY KEY,
@@ -132,7 +133,9 @@ std::string uuid(const std::string& column) {
 std::string hex(const std::string& column) {
     return "iif(" + column + " IS NULL, NULL, lower(hex(" + column + ")))";
 }
-std::string date(const std::string& column) { return "datetime(" + column + ", 'unixepoch')"; }
+std::string date(const std::string& column) {
+    return "datetime(" + column + ", 'unixepoch')";
+}
 
 /// For people; the program never reads them. Made anew by each migration, after the tables.
 std::string views() {
@@ -201,8 +204,7 @@ Status one_step(Connection& connection, std::uint32_t from) {
     KEYMELD_CHECK(connection.exec(kSteps[from]));
     if (from + 1 == kSchemaVersion)
         KEYMELD_CHECK(connection.exec(views()));
-    KEYMELD_CHECK(
-        connection.exec("PRAGMA application_id = " + std::to_string(kApplicationId)));
+    KEYMELD_CHECK(connection.exec("PRAGMA application_id = " + std::to_string(kApplicationId)));
     return connection.exec("PRAGMA user_version = " + std::to_string(from + 1));
 }
 
@@ -234,13 +236,13 @@ Status migrate(Connection& connection) {
 }
 
 Status check_integrity(Connection& connection, CheckDepth depth) {
-    KEYMELD_TRY(const auto verdict, connection.first_text(depth == CheckDepth::Full
-                                                              ? "PRAGMA integrity_check(1)"
-                                                              : "PRAGMA quick_check(1)"));
+    KEYMELD_TRY(const auto verdict,
+                connection.first_text(depth == CheckDepth::Full ? "PRAGMA integrity_check(1)"
+                                                                : "PRAGMA quick_check(1)"));
     if (verdict != "ok")
-        return fail(Errc::StorageCorrupt,
-                    "storage: the database is damaged (" + verdict.value_or("no answer") +
-                        "); restore it from a backup");
+        return fail(Errc::StorageCorrupt, "storage: the database is damaged (" +
+                                              verdict.value_or("no answer") +
+                                              "); restore it from a backup");
     if (depth == CheckDepth::Full) {
         KEYMELD_TRY(const auto orphan, connection.first_text("PRAGMA foreign_key_check"));
         if (orphan)

@@ -1,8 +1,9 @@
 // The tables, and the steps from each older version of them to the newest.
 //
-// PRAGMA user_version holds the version, PRAGMA application_id says that a file is ours. Ids are 16-byte blobs, hashes 32, public keys 33,
-// times Unix seconds, states the texts of the REST specification; no column holds JSON or a list. For people with the sqlite3 shell
-// the views *_view show the same with UUIDs, hex and dates.
+// PRAGMA user_version holds the version, PRAGMA application_id says that a file is ours. Ids are
+// 16-byte blobs, hashes 32, public keys 33, times Unix seconds, states the texts of the REST
+// specification; no column holds JSON or a list. For people with the sqlite3 shell the views *_view
+// show the same with UUIDs, hex and dates.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ namespace keymeld::storage_sqlite {
 inline constexpr std::uint32_t kSchemaVersion = 2;
 inline constexpr std::uint32_t kApplicationId = 0x4b4d4c44; // "KMLD"
 
-/// Makes an empty file a database of kSchemaVersion, or brings an older one up to it, one transaction a step. StorageFailed for a file of a
-/// newer version or of another application.
+/// Makes an empty file a database of kSchemaVersion, or brings an older one up to it, one
+/// transaction a step. StorageFailed for a file of a newer version or of another application.
 Status migrate(Connection& connection);
 
 enum class CheckDepth { Quick, Full };

@@ -30,8 +30,8 @@ class SqliteStorage final : public plugin::Storage {
         m_writer->claim({owner, lease_until_unix}, std::move(done));
     }
     void read(plugin::ReadBatch questions, Callback<plugin::ReadAnswer> done) override {
-        m_reader->submit([questions = std::move(questions), done = std::move(done)](
-                             Reader* reader, const Error* broken) {
+        m_reader->submit([questions = std::move(questions),
+                          done = std::move(done)](Reader* reader, const Error* broken) {
             done(broken ? Result<plugin::ReadAnswer>(*broken) : reader->answer(questions));
         });
     }
@@ -59,13 +59,15 @@ class SqliteStorage final : public plugin::Storage {
         return out;
     }
 
-    // Destroyed from the last to the first: the last connection that closes moves the WAL into the file, under the lock.
+    // Destroyed from the last to the first: the last connection that closes moves the WAL into the
+    // file, under the lock.
     FileLock m_lock;
     std::unique_ptr<WriteThread> m_writer;
     std::unique_ptr<ReadThread> m_reader;
 };
 
-/// Makes the file if need be, for the owner only. SQLite gives its -wal and -shm files the same mode.
+/// Makes the file if need be, for the owner only. SQLite gives its -wal and -shm files the same
+/// mode.
 Status prepare_file(const fs::path& path) {
     std::error_code error;
     if (!fs::exists(path.parent_path(), error)) {
@@ -92,10 +94,11 @@ std::string cache_pragma(const Settings& settings) {
 }
 
 Result<Connection> open_writer(const Settings& settings) {
-    KEYMELD_TRY(Connection connection,
-                Connection::open(settings.path, Connection::Access::ReadWrite,
-                                 settings.busy_timeout_ms));
-    // The first statement that touches the file, so that damage is found before anything is written.
+    KEYMELD_TRY(
+        Connection connection,
+        Connection::open(settings.path, Connection::Access::ReadWrite, settings.busy_timeout_ms));
+    // The first statement that touches the file, so that damage is found before anything is
+    // written.
     KEYMELD_TRY(const auto version, connection.first_number("PRAGMA user_version"));
     if (version != 0)
         KEYMELD_CHECK(check_integrity(connection, settings.check));
@@ -105,10 +108,11 @@ Result<Connection> open_writer(const Settings& settings) {
                     "storage: " + settings.path.string() +
                         " is on a file system without shared memory, which WAL needs; use a local "
                         "disk");
-    KEYMELD_CHECK(connection.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
-                                  "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON; "
-                                  "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864; "
-                                  "PRAGMA wal_autocheckpoint = 4000"));
+    KEYMELD_CHECK(
+        connection.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
+                        "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON; "
+                        "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864; "
+                        "PRAGMA wal_autocheckpoint = 4000"));
     KEYMELD_CHECK(connection.exec(cache_pragma(settings)));
     KEYMELD_CHECK(migrate(connection));
     // The file lock is ours, so whoever held these leases is gone.
@@ -122,9 +126,8 @@ Result<Connection> open_writer(const Settings& settings) {
 }
 
 Result<Connection> open_reader(const Settings& settings) {
-    KEYMELD_TRY(Connection connection,
-                Connection::open(settings.path, Connection::Access::ReadOnly,
-                                 settings.busy_timeout_ms));
+    KEYMELD_TRY(Connection connection, Connection::open(settings.path, Connection::Access::ReadOnly,
+                                                        settings.busy_timeout_ms));
     KEYMELD_CHECK(connection.exec("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY"));
     KEYMELD_CHECK(connection.exec(cache_pragma(settings)));
     return connection;

@@ -125,12 +125,12 @@ void WriteThread::run(std::vector<Job>& group) {
 
 void WriteThread::give_up(const std::optional<Lease>& lease_before) {
     if (m_connection.in_transaction())
-        (void)m_rollback().run(); // nothing of it is visible either way; the first error is reported
+        (void)m_rollback()
+            .run(); // nothing of it is visible either way; the first error is reported
     m_lease = lease_before;
 }
 
-Status WriteThread::run_transaction(std::vector<Job>& group, Isolation isolation,
-                                    Totals& changes) {
+Status WriteThread::run_transaction(std::vector<Job>& group, Isolation isolation, Totals& changes) {
     if (m_disk_unsure)
         return fail(Errc::StorageFailed, "storage: an earlier write could not be flushed to the "
                                          "disk; check the disk and start again");
@@ -170,12 +170,13 @@ Status WriteThread::apply(Job& job) {
     return {};
 }
 
-// A failed fsync may have thrown the dirty pages away, and the next one then reports success for data that is lost.
+// A failed fsync may have thrown the dirty pages away, and the next one then reports success for
+// data that is lost.
 void WriteThread::note_flush_failure(const Error& error) {
     const auto code = error.facts.find("sqlite");
-    m_disk_unsure = code != error.facts.end() &&
-                    (code->second == std::to_string(SQLITE_IOERR_FSYNC) ||
-                     code->second == std::to_string(SQLITE_IOERR_DIR_FSYNC));
+    m_disk_unsure =
+        code != error.facts.end() && (code->second == std::to_string(SQLITE_IOERR_FSYNC) ||
+                                      code->second == std::to_string(SQLITE_IOERR_DIR_FSYNC));
 }
 
 } // namespace keymeld::storage_sqlite

@@ -44,7 +44,8 @@ class WriteThread {
     void submit(Job job);
     void loop();
     void run(std::vector<Job>& group);
-    /// None: the first batch that fails ends the transaction. Savepoints: one that conflicts is undone alone.
+    /// None: the first batch that fails ends the transaction. Savepoints: one that conflicts is
+    /// undone alone.
     enum class Isolation { None, Savepoints };
     Status run_transaction(std::vector<Job>& group, Isolation isolation, Totals& changes);
     Status apply_in_savepoint(Job& job);

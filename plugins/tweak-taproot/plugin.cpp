@@ -17,6 +17,5 @@ class TweakTaproot final : public plugin::TweakPlugin {
 } // namespace
 } // namespace keymeld::tweak_taproot
 
-KEYMELD_PLUGIN(Tweak, "tweak-taproot", "1.0.0", [] {
-    return new keymeld::tweak_taproot::TweakTaproot;
-});
+KEYMELD_PLUGIN(Tweak, "tweak-taproot", "1.0.0",
+               [] { return new keymeld::tweak_taproot::TweakTaproot; });

@@ -1,10 +1,12 @@
-// What the storage plugin costs over SQLite itself, measured in one run on one disk: quote the ratios, not the figures.
+// What the storage plugin costs over SQLite itself, measured in one run on one disk: quote the
+// ratios, not the figures.
 //
 // usage: storage_bench [FOLDER] [SECONDS] [KEYGENS]
 //
 //   FOLDER    on the disk to measure, default: the current one
 //   SECONDS   time per row, default 1
-//   KEYGENS   completed 3-party keygens to fill a database with, default 0; then how long it takes to open, and how much memory
+//   KEYGENS   completed 3-party keygens to fill a database with, default 0; then how long it takes
+//   to open, and how much memory
 #include <sys/resource.h>
 
 #include <atomic>
@@ -26,7 +28,9 @@ double seconds_since(Clock::time_point start) {
 double cpu_seconds() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const auto of = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+    const auto of = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+    };
     return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
@@ -45,8 +49,11 @@ Rate raw_sqlite(const std::filesystem::path& file, int group, double seconds) {
     sqlite3* db = nullptr;
     if (sqlite3_open(file.c_str(), &db) != SQLITE_OK)
         std::abort();
-    sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (seq INTEGER PRIMARY KEY, "
-                     "id BLOB, body BLOB)", nullptr, nullptr, nullptr);
+    sqlite3_exec(db,
+                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (seq "
+                 "INTEGER PRIMARY KEY, "
+                 "id BLOB, body BLOB)",
+                 nullptr, nullptr, nullptr);
     sqlite3_stmt* insert = nullptr;
     sqlite3_prepare_v2(db, "INSERT INTO t (id, body) VALUES (?1, ?2)", -1, &insert, nullptr);
     const Bytes id(16, 1), body(300, 2);
@@ -72,7 +79,8 @@ Rate raw_sqlite(const std::filesystem::path& file, int group, double seconds) {
 
 /// `in_flight` batches are always waiting; `make` gives the n-th, up to `most`.
 Rate plugin_writes(Storage& storage, int in_flight, double seconds,
-                   const std::function<std::vector<Mutation>(std::uint64_t)>& make, std::uint64_t most = UINT64_MAX) {
+                   const std::function<std::vector<Mutation>(std::uint64_t)>& make,
+                   std::uint64_t most = UINT64_MAX) {
     std::mutex mutex;
     std::condition_variable changed;
     int used = 0;
@@ -123,23 +131,28 @@ int fill(const std::filesystem::path& file, std::uint64_t keygens) {
     auto opened = open_storage(file);
     if (!opened)
         return 1;
-    const Rate filled = plugin_writes(**opened, 256, 1e9, [](std::uint64_t n) {
-        InsertKeygen insert{keygen_record(n), {}};
-        insert.record.status = session::KeygenStatus::Completed;
-        for (std::uint32_t i = 0; i < 3; ++i)
-            insert.participants.push_back(registered(participant(n * 3 + i, i), n * 3 + i, i + 1));
-        std::vector<Mutation> batch{std::move(insert)};
-        for (std::uint32_t i = 0; i < 3; ++i) {
-            batch.push_back(PutSealed{{keygen_id(n), i, 1, true, Bytes(900, 1)}});
-            batch.push_back(UseNonce{hash_of((n * 3 + i) * 0x9e3779b97f4a7c15ull), keygen_id(n)});
-        }
-        SigningRecord signing = signing_record(n, n);
-        signing.status = session::SigningStatus::Completed;
-        signing.session_header = std::string(97, 'a');
-        signing.final_signature = std::string(400, 'd');
-        batch.push_back(InsertSigning{signing});
-        return batch;
-    }, keygens);
+    const Rate filled = plugin_writes(
+        **opened, 256, 1e9,
+        [](std::uint64_t n) {
+            InsertKeygen insert{keygen_record(n), {}};
+            insert.record.status = session::KeygenStatus::Completed;
+            for (std::uint32_t i = 0; i < 3; ++i)
+                insert.participants.push_back(
+                    registered(participant(n * 3 + i, i), n * 3 + i, i + 1));
+            std::vector<Mutation> batch{std::move(insert)};
+            for (std::uint32_t i = 0; i < 3; ++i) {
+                batch.push_back(PutSealed{{keygen_id(n), i, 1, true, Bytes(900, 1)}});
+                batch.push_back(
+                    UseNonce{hash_of((n * 3 + i) * 0x9e3779b97f4a7c15ull), keygen_id(n)});
+            }
+            SigningRecord signing = signing_record(n, n);
+            signing.status = session::SigningStatus::Completed;
+            signing.session_header = std::string(97, 'a');
+            signing.final_signature = std::string(400, 'd');
+            batch.push_back(InsertSigning{signing});
+            return batch;
+        },
+        keygens);
     opened->reset();
     const double before = resident_mib();
     const auto start = Clock::now();
@@ -151,11 +164,12 @@ int fill(const std::filesystem::path& file, std::uint64_t keygens) {
     for (std::uint64_t i = 0; i < 20000; ++i)
         if (!read(**opened, {.keygen = keygen_id(i * 0x9e3779b97f4a7c15ull % keygens)}).keygen)
             return 1;
-    std::printf("\n%llu keygens, %llu participants: filled at %.0f/s, %.0f MiB on disk, opened in %.2f s, "
-                "%.0f MiB more memory after 20000 random reads\n",
-                static_cast<unsigned long long>(keygens), static_cast<unsigned long long>(counted.total_participants),
-                filled.per_second, static_cast<double>(*counted.database_size_bytes) / 1048576, took,
-                resident_mib() - before);
+    std::printf(
+        "\n%llu keygens, %llu participants: filled at %.0f/s, %.0f MiB on disk, opened in %.2f s, "
+        "%.0f MiB more memory after 20000 random reads\n",
+        static_cast<unsigned long long>(keygens),
+        static_cast<unsigned long long>(counted.total_participants), filled.per_second,
+        static_cast<double>(*counted.database_size_bytes) / 1048576, took, resident_mib() - before);
     return 0;
 }
 
@@ -164,8 +178,8 @@ int run(const std::filesystem::path& folder, double seconds) {
     const Rate hundred = raw_sqlite(folder / "raw100.db", 100, seconds);
     std::printf("%-44s %10s %9s %9s %9s\n", "", "batches/s", "CPU us", "x raw 1", "x raw 100");
     const auto print = [&](const char* name, const Rate& r) {
-        std::printf("%-44s %10.0f %9.1f %9.2f %9.2f\n", name, r.per_second, r.cpu_us, r.per_second / one.per_second,
-                    r.per_second / hundred.per_second);
+        std::printf("%-44s %10.0f %9.1f %9.2f %9.2f\n", name, r.per_second, r.cpu_us,
+                    r.per_second / one.per_second, r.per_second / hundred.per_second);
     };
     print("raw SQLite, 1 insert a commit", one);
     print("raw SQLite, 100 inserts a commit", hundred);
@@ -180,8 +194,10 @@ int run(const std::filesystem::path& folder, double seconds) {
               plugin_writes(storage, in_flight, seconds, [](std::uint64_t) {
                   return std::vector<Mutation>{InsertSigning{bench_signing()}};
               }));
-        print(("use nonce" + suffix).c_str(), plugin_writes(storage, in_flight, seconds, [](std::uint64_t) {
-                  Hash32 key = hash_of(++g_next * 0x9e3779b97f4a7c15ull); // spread over the index, as hashes are
+        print(("use nonce" + suffix).c_str(),
+              plugin_writes(storage, in_flight, seconds, [](std::uint64_t) {
+                  Hash32 key = hash_of(
+                      ++g_next * 0x9e3779b97f4a7c15ull); // spread over the index, as hashes are
                   return std::vector<Mutation>{UseNonce{key, keygen_id(1)}};
               }));
         print(("sealed delta, 200 bytes" + suffix).c_str(),
@@ -194,7 +210,8 @@ int run(const std::filesystem::path& folder, double seconds) {
               plugin_writes(storage, in_flight, seconds, [](std::uint64_t) {
                   std::vector<Mutation> batch{InsertSigning{bench_signing()}};
                   batch.push_back(UseNonce{hash_of(g_next * 0x9e3779b97f4a7c15ull), keygen_id(1)});
-                  batch.push_back(PutSealed{{keygen_id(1), 0, g_next, g_next % 64 == 0, Bytes(200, 1)}});
+                  batch.push_back(
+                      PutSealed{{keygen_id(1), 0, g_next, g_next % 64 == 0, Bytes(200, 1)}});
                   return batch;
               }));
         print(("signing ended" + suffix).c_str(),

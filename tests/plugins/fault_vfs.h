@@ -1,6 +1,8 @@
-// A layer under SQLite that counts flushes and lets writes and flushes fail on demand, as a full or broken disk does.
+// A layer under SQLite that counts flushes and lets writes and flushes fail on demand, as a full or
+// broken disk does.
 //
-// It is the default VFS of the process while an object lives, so the plugin uses it without knowing.
+// It is the default VFS of the process while an object lives, so the plugin uses it without
+// knowing.
 #pragma once
 
 #include <atomic>

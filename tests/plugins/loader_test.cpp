@@ -1,4 +1,5 @@
-// The loader against real files: the good plugins of this build, and one that is broken for each check.
+// The loader against real files: the good plugins of this build, and one that is broken for each
+// check.
 #include "core/plugin/loader.h"
 
 #include <sys/stat.h>
@@ -22,9 +23,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path build_folder(const char* below) { return fs::path(std::getenv("KEYMELD_BUILD_DIR")) / below; }
-Loader real() { return Loader(build_folder("lib/keymeld/plugins")); }
-Loader broken() { return Loader(build_folder("lib/test-plugins")); }
+fs::path build_folder(const char* below) {
+    return fs::path(std::getenv("KEYMELD_BUILD_DIR")) / below;
+}
+Loader real() {
+    return Loader(build_folder("lib/keymeld/plugins"));
+}
+Loader broken() {
+    return Loader(build_folder("lib/test-plugins"));
+}
 
 std::string read(const fs::path& file) {
     std::ifstream in(file, std::ios::binary);
@@ -72,7 +79,8 @@ class LoaderFiles : public testing::Test {
 TEST(Loader, LoadsThePluginsOfThisBuild) {
     const auto tweak = real().tweak("tweak-taproot", std::nullopt);
     ASSERT_TRUE(tweak) << tweak.error().detail;
-    const auto tweaks = (*tweak)->tweaks(ByteArray<33>{2, 1}, {bitcoin::TweakType::PlainTweak, {5}});
+    const auto tweaks =
+        (*tweak)->tweaks(ByteArray<33>{2, 1}, {bitcoin::TweakType::PlainTweak, {5}});
     ASSERT_TRUE(tweaks);
     EXPECT_EQ(*tweaks, std::vector<musig::Tweak>({{{5}, musig::TweakMode::Plain}}));
     const auto storage = real().storage("storage-sqlite", std::nullopt);
@@ -110,8 +118,8 @@ TEST(Loader, ListsTheLibrariesOfItsFolder) {
 }
 
 TEST(Loader, RefusesNamesThatAreNotFileNames) {
-    for (const char* name : {"", ".", "..", "../tweak-taproot", "a/b", "/bin/sh", "Tweak", "a b", "-x",
-                             "a\nb", "libc.so.6/"}) {
+    for (const char* name : {"", ".", "..", "../tweak-taproot", "a/b", "/bin/sh", "Tweak", "a b",
+                             "-x", "a\nb", "libc.so.6/"}) {
         const auto result = real().tweak(name, std::nullopt);
         ASSERT_FALSE(result) << name;
         EXPECT_EQ(result.error().code, Errc::ConfigInvalid) << name;
@@ -124,17 +132,17 @@ TEST(Loader, RefusesNamesThatAreNotFileNames) {
 }
 
 TEST(Loader, RefusesAMissingFile) {
-    expect_refused(real().tweak("tweak-nothing", std::nullopt), Errc::PluginMissing, "tweak-nothing",
-                   "there is no such plugin", "check `plugins: directory`");
+    expect_refused(real().tweak("tweak-nothing", std::nullopt), Errc::PluginMissing,
+                   "tweak-nothing", "there is no such plugin", "check `plugins: directory`");
 }
 
 TEST(Loader, RefusesTheWrongKind) {
     expect_refused(real().storage("tweak-taproot", std::nullopt), Errc::PluginWrongKind,
                    "tweak-taproot", "it is a tweak plugin, and a storage plugin is needed here",
                    "name another plugin");
-    expect_refused(real().transport("storage-sqlite", std::nullopt), Errc::PluginWrongKind,
-                   "storage-sqlite", "it is a storage plugin, and a transport plugin is needed here",
-                   "name another plugin");
+    expect_refused(
+        real().transport("storage-sqlite", std::nullopt), Errc::PluginWrongKind, "storage-sqlite",
+        "it is a storage plugin, and a transport plugin is needed here", "name another plugin");
 }
 
 TEST(Loader, RefusesAPluginThatIsNotOne) {
@@ -194,8 +202,9 @@ TEST(Loader, RefusesAFactoryThatFails) {
 TEST(Loader, AnUnknownOptionStopsTheStart) {
     const auto storage = real().storage("storage-sqlite", std::nullopt);
     ASSERT_TRUE(storage) << storage.error().detail;
-    const auto opened = (*storage)->open(Options(
-        {{"path", {"/nonexistent/k.db", "k.yaml:4"}}, {"pth", {"x", "k.yaml:5"}}}, "k.yaml:3", "/"));
+    const auto opened = (*storage)->open(
+        Options({{"path", {"/nonexistent/k.db", "k.yaml:4"}}, {"pth", {"x", "k.yaml:5"}}},
+                "k.yaml:3", "/"));
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, Errc::ConfigInvalid);
     EXPECT_EQ(opened.error().detail,
@@ -207,7 +216,8 @@ TEST_F(LoaderFiles, RefusesFilesThatAreNoLibrary) {
     put("empty", "");
     put("cut", m_good.substr(0, 900));
     std::string damaged = m_good;
-    std::fill(damaged.begin() + 0x28, damaged.begin() + 0x40, '\xff'); // section table of the ELF header
+    std::fill(damaged.begin() + 0x28, damaged.begin() + 0x40,
+              '\xff'); // section table of the ELF header
     put("damaged", damaged);
     fs::create_directory(m_folder / "folder.so");
     ASSERT_EQ(::mkfifo((m_folder / "pipe.so").c_str(), 0600), 0);
@@ -239,7 +249,8 @@ TEST_F(LoaderFiles, RefusesWhatEverybodyMayWrite) {
 }
 
 TEST_F(LoaderFiles, RefusesSymbolicLinks) {
-    fs::create_symlink(build_folder("lib/test-plugins/good-plugin.so"), m_folder / "good-plugin.so");
+    fs::create_symlink(build_folder("lib/test-plugins/good-plugin.so"),
+                       m_folder / "good-plugin.so");
     expect_refused(loader().tweak("good-plugin", std::nullopt), Errc::PluginIncompatible,
                    "good-plugin", "is a symbolic link", "put the file itself there");
     fs::create_symlink("/nonexistent", m_folder / "dangling.so");
@@ -258,7 +269,8 @@ TEST_F(LoaderFiles, HoldsFilesToTheirPin) {
 }
 
 TEST_F(LoaderFiles, LooksAtThePinBeforeAnyCodeRuns) {
-    // This library ends the process when its factory is called, and cannot be linked: neither may happen.
+    // This library ends the process when its factory is called, and cannot be linked: neither may
+    // happen.
     put("undefined-symbol", read(build_folder("lib/test-plugins/undefined-symbol.so")));
     expect_refused(loader().tweak("undefined-symbol", ByteArray<32>{}), Errc::PluginIncompatible,
                    "undefined-symbol", "and not the pinned one", "install the pinned file");

@@ -1,4 +1,5 @@
-// Many threads at once: order, common commits, conflicts that hurt nobody else, reads after callbacks.
+// Many threads at once: order, common commits, conflicts that hurt nobody else, reads after
+// callbacks.
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -40,7 +41,8 @@ TEST_F(StorageConcurrency, BatchesAreAppliedAndAnsweredInTheOrderOfSubmission) {
     int failed = 0;
     for (int i = 0; i < kBatches; ++i) {
         KeygenRecord update = keygen_record(1);
-        update.version = static_cast<std::uint64_t>(i) + 1; // right only if all before it were applied
+        update.version =
+            static_cast<std::uint64_t>(i) + 1; // right only if all before it were applied
         storage().write({UpdateKeygen{update}}, [&, i](Status done) {
             failed += !done;
             order.push_back(i);
@@ -60,7 +62,8 @@ TEST_F(StorageConcurrency, BatchesThatWaitShareACommit) {
     Countdown left(kBatches);
     const int before = FaultVfs::s_wal_syncs;
     for (int i = 0; i < kBatches; ++i)
-        storage().write({insert_keygen(static_cast<std::uint64_t>(i))}, [&](Status) { left.one(); });
+        storage().write({insert_keygen(static_cast<std::uint64_t>(i))},
+                        [&](Status) { left.one(); });
     left.wait();
     const int commits = FaultVfs::s_wal_syncs - before;
     EXPECT_GE(commits, 2);
@@ -76,12 +79,16 @@ TEST_F(StorageConcurrency, AConflictHurtsNobodyElseInTheGroup) {
     std::vector<int> outcome(kBatches, -1);
     for (int i = 0; i < kBatches; ++i) {
         const auto n = static_cast<std::uint64_t>(i);
-        // Every third batch uses the nonce of the one before it again, after it has written other things.
+        // Every third batch uses the nonce of the one before it again, after it has written other
+        // things.
         const Hash32 nonce = hash_of(i % 3 == 2 ? n - 1 : n);
-        storage().write({insert_keygen(n + 1), PutSealed{sealed(0, 0, n + 1, false)}, UseNonce{nonce, keygen_id(0)}},
+        storage().write({insert_keygen(n + 1), PutSealed{sealed(0, 0, n + 1, false)},
+                         UseNonce{nonce, keygen_id(0)}},
                         [&, i](Status done) {
                             outcome[static_cast<std::size_t>(i)] =
-                                done ? 1 : done.error().code == Errc::StorageConflict ? 0 : 2;
+                                done                                         ? 1
+                                : done.error().code == Errc::StorageConflict ? 0
+                                                                             : 2;
                             left.one();
                         });
     }
@@ -110,15 +117,22 @@ TEST_F(StorageConcurrency, EightThreadsCompareAndSwap) {
                 KeygenRecord record = read(shared, {.keygen = keygen_id(1)}).keygen->record;
                 record.event_seq += 1;
                 const Status done = write(
-                    shared, {UpdateKeygen{record},
-                             InsertSigning{signing_record(static_cast<std::uint64_t>(t * 1000 + i), 1)}});
+                    shared,
+                    {UpdateKeygen{record},
+                     InsertSigning{signing_record(static_cast<std::uint64_t>(t * 1000 + i), 1)}});
                 if (done) {
                     ++i;
                     // Reads see what was answered.
-                    EXPECT_TRUE(read(shared, {.signing = signing_id(static_cast<std::uint64_t>(t * 1000 + i - 1))}).signing);
-                    EXPECT_GT(read(shared, {.keygen = keygen_id(1)}).keygen->record.version, record.version);
+                    EXPECT_TRUE(read(shared, {.signing = signing_id(
+                                                  static_cast<std::uint64_t>(t * 1000 + i - 1))})
+                                    .signing);
+                    EXPECT_GT(read(shared, {.keygen = keygen_id(1)}).keygen->record.version,
+                              record.version);
                     // One thread wins each nonce.
-                    nonce_winners += write(shared, {UseNonce{hash_of(static_cast<std::uint64_t>(i)), keygen_id(1)}}).has_value();
+                    nonce_winners +=
+                        write(shared,
+                              {UseNonce{hash_of(static_cast<std::uint64_t>(i)), keygen_id(1)}})
+                            .has_value();
                 } else {
                     EXPECT_EQ(done.error().code, Errc::StorageConflict);
                     ++conflicts;
@@ -136,7 +150,8 @@ TEST_F(StorageConcurrency, EightThreadsCompareAndSwap) {
 }
 
 TEST_F(StorageConcurrency, OneReadIsOneState) {
-    // Writers move version of the keygen and of the signing together; no read may see one without the other.
+    // Writers move version of the keygen and of the signing together; no read may see one without
+    // the other.
     must({insert_keygen(1), InsertSigning{signing_record(5, 1)}});
     Storage& shared = storage();
     std::atomic<bool> stop = false;
@@ -161,7 +176,8 @@ TEST_F(StorageConcurrency, ClosingFinishesWhatWasSubmitted) {
     storage();
     for (std::uint64_t n = 0; n < 500; ++n) {
         storage().write({insert_keygen(n)}, [&](Status done) { written += done.has_value(); });
-        storage().read({.keygen = keygen_id(n)}, [&](Result<ReadAnswer> answer) { read_back += answer.has_value(); });
+        storage().read({.keygen = keygen_id(n)},
+                       [&](Result<ReadAnswer> answer) { read_back += answer.has_value(); });
     }
     close();
     EXPECT_EQ(written, 500);

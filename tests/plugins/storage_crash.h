@@ -8,7 +8,9 @@ namespace keymeld::test {
 inline constexpr std::uint64_t kCrashThreads = 4;
 
 /// A signing or nonce number that is different for each (thread, batch).
-inline std::uint64_t crash_number(std::uint64_t thread, std::uint64_t n) { return thread * 1'000'000 + n; }
+inline std::uint64_t crash_number(std::uint64_t thread, std::uint64_t n) {
+    return thread * 1'000'000 + n;
+}
 
 /// Batch n of a thread, n = 1, 2, ...: needs version n of keygen `thread` and touches four tables.
 inline std::vector<Mutation> crash_batch(std::uint64_t thread, std::uint64_t n) {

@@ -1,4 +1,5 @@
-// kill -9 in the middle of writes: what was answered is there, whole batches only, and the file opens.
+// kill -9 in the middle of writes: what was answered is there, whole batches only, and the file
+// opens.
 #include <csignal>
 #include <fcntl.h>
 #include <spawn.h>
@@ -14,14 +15,16 @@ namespace {
 
 class StorageCrash : public StorageTest {
   protected:
-    /// Runs the writer until it has answered `count` batches, kills it, and gives the last answered batch of each thread.
+    /// Runs the writer until it has answered `count` batches, kills it, and gives the last answered
+    /// batch of each thread.
     std::vector<std::uint64_t> run_and_kill(int count) {
         int ends[2];
         EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
         posix_spawn_file_actions_t actions;
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-        std::string program = std::string(std::getenv("KEYMELD_BUILD_DIR")) + "/bin/tests/storage_writer";
+        std::string program =
+            std::string(std::getenv("KEYMELD_BUILD_DIR")) + "/bin/tests/storage_writer";
         std::string path = file().string();
         char* arguments[] = {program.data(), path.data(), nullptr};
         pid_t child = 0;

@@ -38,7 +38,8 @@ TEST_F(StorageFaults, AFullDiskRefusesWritesAndKeepsWhatIsThere) {
         const Status done = put({insert_keygen(n), UseNonce{hash_of(n), keygen_id(1)}});
         ASSERT_FALSE(done);
         EXPECT_EQ(done.error().code, Errc::StorageFailed);
-        EXPECT_NE(done.error().detail.find("disk is full"), std::string::npos) << done.error().detail;
+        EXPECT_NE(done.error().detail.find("disk is full"), std::string::npos)
+            << done.error().detail;
     }
     EXPECT_TRUE(keygen(1)); // reading goes on
     EXPECT_FALSE(keygen(2));
@@ -65,9 +66,8 @@ TEST_F(StorageFaults, EveryBatchOfAFailedCommitFails) {
     for (auto& outcome : outcomes)
         EXPECT_EQ(outcome.get().error().code, Errc::StorageFailed);
     // A failed claim is not remembered either.
-    const auto claimed = wait_for<Unfinished>([&](auto done) {
-        storage().claim_unfinished(user_id(1), INT64_MAX, std::move(done));
-    });
+    const auto claimed = wait_for<Unfinished>(
+        [&](auto done) { storage().claim_unfinished(user_id(1), INT64_MAX, std::move(done)); });
     EXPECT_FALSE(claimed);
     FaultVfs::s_write_error = 0;
     EXPECT_EQ(stats(storage()).total_sessions, 1u);

@@ -89,7 +89,8 @@ TEST_F(StorageFile, IsAWalDatabaseOfThisApplication) {
     must({insert_keygen(1)});
     EXPECT_EQ(query("PRAGMA journal_mode"), std::vector<std::string>({"wal"}));
     EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"2"}));
-    EXPECT_EQ(query("PRAGMA application_id"), std::vector<std::string>({std::to_string(0x4b4d4c44)}));
+    EXPECT_EQ(query("PRAGMA application_id"),
+              std::vector<std::string>({std::to_string(0x4b4d4c44)}));
     EXPECT_TRUE(std::filesystem::file_size(file().string() + "-wal") > 0);
     close(); // moves the WAL into the file
     EXPECT_FALSE(std::filesystem::exists(file().string() + "-wal"));
@@ -97,9 +98,10 @@ TEST_F(StorageFile, IsAWalDatabaseOfThisApplication) {
 
 TEST_F(StorageFile, EveryTableIsStrictAndHasNoJson) {
     storage();
-    EXPECT_TRUE(query("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND "
-                      "name NOT LIKE 'sqlite_%' AND strict = 0")
-                    .empty());
+    EXPECT_TRUE(
+        query("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND "
+              "name NOT LIKE 'sqlite_%' AND strict = 0")
+            .empty());
     EXPECT_EQ(query("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND strict = 1"),
               std::vector<std::string>({"8"}));
     EXPECT_TRUE(query("SELECT name FROM sqlite_schema WHERE lower(sql) LIKE '%json%'").empty());
@@ -109,7 +111,8 @@ TEST_F(StorageFile, RefusesANewerVersion) {
     must({insert_keygen(1)});
     close();
     sql("PRAGMA user_version = 3");
-    expect_refused(Errc::StorageFailed, "schema version 3 and this program knows up to 2; use the newer program");
+    expect_refused(Errc::StorageFailed,
+                   "schema version 3 and this program knows up to 2; use the newer program");
     sql("PRAGMA user_version = 2");
     EXPECT_TRUE(keygen(1)); // it was not touched
 }
@@ -144,7 +147,8 @@ TEST_F(StorageFile, AFullCheckFindsRowsOfNoSession) {
     const auto opened = open_storage(file(), {{"check", "full"}});
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, Errc::StorageCorrupt);
-    EXPECT_NE(opened.error().detail.find("rows of no session"), std::string::npos) << opened.error().detail;
+    EXPECT_NE(opened.error().detail.find("rows of no session"), std::string::npos)
+        << opened.error().detail;
 }
 
 TEST_F(StorageFile, ReportsARowThatCannotBeReadInsteadOfInventingOne) {
@@ -165,10 +169,12 @@ TEST_F(StorageFile, RefusesBadOptions) {
     EXPECT_EQ(refusal({{"path", "relative.db"}}), "test:1: path must be the path of a file");
     EXPECT_EQ(refusal({{"busy_timeout_ms", "60001"}}),
               "test:1: busy_timeout_ms must be a whole number from 0 to 60000");
-    EXPECT_EQ(refusal({{"cache_mib", "0"}}), "test:1: cache_mib must be a whole number from 1 to 4096");
+    EXPECT_EQ(refusal({{"cache_mib", "0"}}),
+              "test:1: cache_mib must be a whole number from 1 to 4096");
     EXPECT_EQ(refusal({{"check", "none"}}), "test:1: check must be quick or full");
     EXPECT_FALSE(std::filesystem::exists(file()));
-    EXPECT_EQ(refusal({{"cache_mib", "1"}, {"check", "full"}, {"busy_timeout_ms", "0"}}), "(accepted)");
+    EXPECT_EQ(refusal({{"cache_mib", "1"}, {"check", "full"}, {"busy_timeout_ms", "0"}}),
+              "(accepted)");
 }
 
 TEST_F(StorageFile, SaysWhyItCannotOpen) {

@@ -1,4 +1,5 @@
-// The SQLite storage as the appliance has it: the built plugin, through the loader. Calls here wait for the callback.
+// The SQLite storage as the appliance has it: the built plugin, through the loader. Calls here wait
+// for the callback.
 #pragma once
 
 #include <sqlite3.h>
@@ -66,13 +67,13 @@ inline std::vector<Uuid> ended(Storage& storage, EndedKind kind, std::uint64_t b
     return answer ? std::move(*answer) : std::vector<Uuid>{};
 }
 inline StorageStats stats(Storage& storage) {
-    auto answer =
-        wait_for<StorageStats>([&](auto done) { storage.stats(std::move(done)); });
+    auto answer = wait_for<StorageStats>([&](auto done) { storage.stats(std::move(done)); });
     EXPECT_TRUE(answer) << answer.error().detail;
     return answer ? *answer : StorageStats{};
 }
 
-// ---- Made-up records, different in every field for different `n` ------------------------------------------------------
+// ---- Made-up records, different in every field for different `n`
+// ------------------------------------------------------
 
 template <std::size_t N> ByteArray<N> bytes_of(std::uint64_t n, std::uint8_t salt) {
     ByteArray<N> out{};
@@ -81,10 +82,18 @@ template <std::size_t N> ByteArray<N> bytes_of(std::uint64_t n, std::uint8_t sal
         out[i] = static_cast<std::uint8_t>(n >> (56 - 8 * i));
     return out;
 }
-inline KeygenId keygen_id(std::uint64_t n) { return KeygenId(Uuid{bytes_of<16>(n, 0xaa)}); }
-inline SigningId signing_id(std::uint64_t n) { return SigningId(Uuid{bytes_of<16>(n, 0xbb)}); }
-inline UserId user_id(std::uint64_t n) { return UserId(Uuid{bytes_of<16>(n, 0xcc)}); }
-inline Hash32 hash_of(std::uint64_t n) { return bytes_of<32>(n, 0xdd); }
+inline KeygenId keygen_id(std::uint64_t n) {
+    return KeygenId(Uuid{bytes_of<16>(n, 0xaa)});
+}
+inline SigningId signing_id(std::uint64_t n) {
+    return SigningId(Uuid{bytes_of<16>(n, 0xbb)});
+}
+inline UserId user_id(std::uint64_t n) {
+    return UserId(Uuid{bytes_of<16>(n, 0xcc)});
+}
+inline Hash32 hash_of(std::uint64_t n) {
+    return bytes_of<32>(n, 0xdd);
+}
 
 inline KeygenRecord keygen_record(std::uint64_t n) {
     KeygenRecord r;
@@ -113,7 +122,8 @@ inline ParticipantRecord participant(std::uint64_t user, std::uint32_t index) {
     return p;
 }
 
-inline ParticipantRecord registered(ParticipantRecord p, std::uint64_t key, std::uint32_t rank = 1) {
+inline ParticipantRecord registered(ParticipantRecord p, std::uint64_t key,
+                                    std::uint32_t rank = 1) {
     p.registered = true;
     p.public_key = bytes_of<33>(key, 5);
     p.policy = session::ApprovalPolicy::Bound;
@@ -219,8 +229,8 @@ class StorageTest : public testing::Test {
         std::vector<std::string> out;
         const auto collect = [](void* into, int count, char** values, char**) {
             for (int i = 0; i < count; ++i)
-                static_cast<std::vector<std::string>*>(into)->emplace_back(
-                    values[i] ? values[i] : "NULL");
+                static_cast<std::vector<std::string>*>(into)->emplace_back(values[i] ? values[i]
+                                                                                     : "NULL");
             return 0;
         };
         EXPECT_EQ(sqlite3_exec(db, text.c_str(), collect, &out, nullptr), SQLITE_OK)

@@ -38,16 +38,20 @@ TEST_F(StorageLifecycle, ABatchIsAllOrNothing) {
     EXPECT_TRUE(signing(5));
 }
 
-TEST_F(StorageLifecycle, AnEmptyBatchIsDone) { must({}); }
+TEST_F(StorageLifecycle, AnEmptyBatchIsDone) {
+    must({});
+}
 
 TEST_F(StorageLifecycle, LaterMutationsSeeEarlierOnes) {
     KeygenRecord update = keygen_record(1);
     update.version = 1;
     must({insert_keygen(1), UpdateKeygen{update}, InsertSigning{signing_record(5, 1)},
-          PutApproval{{signing_id(5), user_id(10), "h", std::nullopt}}, DeleteSigning{signing_id(5)}});
+          PutApproval{{signing_id(5), user_id(10), "h", std::nullopt}},
+          DeleteSigning{signing_id(5)}});
     EXPECT_EQ(keygen(1)->record.version, 2u);
     EXPECT_FALSE(signing(5));
-    expect_conflict({DeleteKeygen{keygen_id(1)}, UseNonce{hash_of(1), keygen_id(1)}}, "there is no keygen");
+    expect_conflict({DeleteKeygen{keygen_id(1)}, UseNonce{hash_of(1), keygen_id(1)}},
+                    "there is no keygen");
     EXPECT_TRUE(keygen(1));
 }
 
@@ -77,7 +81,8 @@ TEST_F(StorageLifecycle, AnIdIsUsedOnceForWhatever) {
 }
 
 TEST_F(StorageLifecycle, ASigningNeedsItsKeygen) {
-    expect_conflict({InsertSigning{signing_record(5, 1)}}, "there is no keygen " + keygen_id(1).text());
+    expect_conflict({InsertSigning{signing_record(5, 1)}},
+                    "there is no keygen " + keygen_id(1).text());
     EXPECT_FALSE(used(signing_id(5)));
 }
 
@@ -94,7 +99,8 @@ TEST_F(StorageLifecycle, DeletingAKeygenDeletesAllThatBelongsToItAndNothingElse)
     EXPECT_FALSE(signing(11));
     EXPECT_TRUE(sealed_states(1, 0).empty());
     EXPECT_FALSE(nonce_used(hash_of(1)));
-    EXPECT_TRUE(read(storage(), {.binding = hash_of(51)}).binding); // beyond the life of the session
+    EXPECT_TRUE(
+        read(storage(), {.binding = hash_of(51)}).binding); // beyond the life of the session
     EXPECT_TRUE(keygen(2));
     EXPECT_EQ(signing(20)->approvals.size(), 1u);
     EXPECT_TRUE(signing(21));
@@ -105,9 +111,11 @@ TEST_F(StorageLifecycle, DeletingAKeygenDeletesAllThatBelongsToItAndNothingElse)
     must({DeleteKeygen{keygen_id(1)}, DeleteSigning{signing_id(10)}}); // what is gone is gone
     EXPECT_EQ(stats(storage()).total_sessions, 3u);
     close();
-    EXPECT_EQ(query("SELECT (SELECT count(*) FROM participants) || ' ' || (SELECT count(*) FROM approvals) "
-                    "|| ' ' || (SELECT count(*) FROM sealed) || ' ' || (SELECT count(*) FROM nonces)"),
-              std::vector<std::string>({"2 1 1 1"}));
+    EXPECT_EQ(
+        query(
+            "SELECT (SELECT count(*) FROM participants) || ' ' || (SELECT count(*) FROM approvals) "
+            "|| ' ' || (SELECT count(*) FROM sealed) || ' ' || (SELECT count(*) FROM nonces)"),
+        std::vector<std::string>({"2 1 1 1"}));
     EXPECT_TRUE(query("PRAGMA foreign_key_check").empty());
 }
 
@@ -124,10 +132,11 @@ TEST_F(StorageLifecycle, DeletingASigningKeepsItsKeygen) {
 TEST_F(StorageLifecycle, ASignersNonceLivesAsLongAsTheKeyIsRegisteredSomewhere) {
     // User 500 with key 7 is in keygens 1, 2 and 3; user 600 with the same key in 2 only.
     for (std::uint64_t n : {1u, 2u, 3u})
-        must({InsertKeygen{keygen_record(n),
-                           {registered(participant(500, 0), 7), registered(participant(600 + n, 1), 100 + n)}}});
+        must({InsertKeygen{
+            keygen_record(n),
+            {registered(participant(500, 0), 7), registered(participant(600 + n, 1), 100 + n)}}});
     must({UseNonce{hash_of(1), keygen_id(1), user_id(500)}, // follows the user's key
-          UseNonce{hash_of(2), keygen_id(1)},               // of the session secret: dies with the session
+          UseNonce{hash_of(2), keygen_id(1)}, // of the session secret: dies with the session
           UseNonce{hash_of(3), keygen_id(1), user_id(601)}}); // nobody else has this key
     must({DeleteKeygen{keygen_id(1)}});
     EXPECT_TRUE(nonce_used(hash_of(1)));
@@ -142,9 +151,11 @@ TEST_F(StorageLifecycle, ASignersNonceLivesAsLongAsTheKeyIsRegisteredSomewhere) 
 
 TEST_F(StorageLifecycle, ASignersNonceDoesNotFollowAnotherKeyOrUser) {
     must({InsertKeygen{keygen_record(1), {registered(participant(500, 0), 7)}},
-          InsertKeygen{keygen_record(2), {registered(participant(500, 0), 8)}}, // same user, other key
-          InsertKeygen{keygen_record(3), {registered(participant(501, 0), 7)}}, // other user, same key
-          InsertKeygen{keygen_record(4), {participant(500, 0)}},                // not registered
+          InsertKeygen{keygen_record(2),
+                       {registered(participant(500, 0), 8)}}, // same user, other key
+          InsertKeygen{keygen_record(3),
+                       {registered(participant(501, 0), 7)}},    // other user, same key
+          InsertKeygen{keygen_record(4), {participant(500, 0)}}, // not registered
           UseNonce{hash_of(1), keygen_id(1), user_id(500)}});
     must({DeleteKeygen{keygen_id(1)}});
     EXPECT_FALSE(nonce_used(hash_of(1)));
@@ -163,8 +174,10 @@ TEST_F(StorageLifecycle, RetentionFindsWhatEndedBefore) {
     put_keygen(4, KeygenStatus::Failed, 150);
     put_keygen(5, KeygenStatus::CollectingParticipants, 1);
     using enum EndedKind;
-    EXPECT_EQ(ended(storage(), CompletedKeygens, 300), std::vector<Uuid>({keygen_id(2), keygen_id(3)}));
-    EXPECT_EQ(ended(storage(), CompletedKeygens, 301, 2), std::vector<Uuid>({keygen_id(2), keygen_id(3)}));
+    EXPECT_EQ(ended(storage(), CompletedKeygens, 300),
+              std::vector<Uuid>({keygen_id(2), keygen_id(3)}));
+    EXPECT_EQ(ended(storage(), CompletedKeygens, 301, 2),
+              std::vector<Uuid>({keygen_id(2), keygen_id(3)}));
     EXPECT_EQ(ended(storage(), CompletedKeygens, 301, 3),
               std::vector<Uuid>({keygen_id(2), keygen_id(3), keygen_id(1)}));
     EXPECT_EQ(ended(storage(), FailedKeygens, UINT64_MAX), std::vector<Uuid>({keygen_id(4)}));
@@ -172,14 +185,16 @@ TEST_F(StorageLifecycle, RetentionFindsWhatEndedBefore) {
     EXPECT_TRUE(ended(storage(), CompletedKeygens, 301, 0).empty());
 
     std::uint64_t n = 10;
-    for (const auto status : {SigningStatus::Completed, SigningStatus::Failed,
-                              SigningStatus::CollectingParticipants, SigningStatus::FinalizingSignature}) {
+    for (const auto status :
+         {SigningStatus::Completed, SigningStatus::Failed, SigningStatus::CollectingParticipants,
+          SigningStatus::FinalizingSignature}) {
         SigningRecord r = signing_record(n, 1);
         r.status = status;
         r.updated_at = 1000 - n++;
         must({InsertSigning{r}});
     }
-    EXPECT_EQ(ended(storage(), FinishedSignings, 2000), std::vector<Uuid>({signing_id(11), signing_id(10)}));
+    EXPECT_EQ(ended(storage(), FinishedSignings, 2000),
+              std::vector<Uuid>({signing_id(11), signing_id(10)}));
     // An update moves a session into and along the list.
     SigningRecord done = signing_record(12, 1);
     done.version = 1;

@@ -1,4 +1,5 @@
-// A file that version 1 of the schema wrote, made here by SQL of its own, opens and keeps everything.
+// A file that version 1 of the schema wrote, made here by SQL of its own, opens and keeps
+// everything.
 #include "tests/plugins/storage_fixture.h"
 
 #include "core/base/clock.h"
@@ -99,10 +100,11 @@ TEST_F(StorageMigration, AVersion1FileKeepsEverything) {
 TEST_F(StorageMigration, AMigratedFileHasTheSchemaOfANewOne) {
     sql(kVersion1File);
     storage();
-    const std::string columns =
-        "SELECT m.name || '.' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk FROM sqlite_schema m, "
-        "pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY 1";
-    const std::string others = "SELECT type || ' ' || name FROM sqlite_schema WHERE type <> 'table' ORDER BY 1";
+    const std::string columns = "SELECT m.name || '.' || c.name || ' ' || c.type || ' ' || "
+                                "c.\"notnull\" || ' ' || c.pk FROM sqlite_schema m, "
+                                "pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY 1";
+    const std::string others =
+        "SELECT type || ' ' || name FROM sqlite_schema WHERE type <> 'table' ORDER BY 1";
     const auto migrated_columns = query(columns);
     const auto migrated_others = query(others);
     close();
@@ -121,7 +123,8 @@ TEST_F(StorageMigration, AFailedStepLeavesTheOldVersion) {
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, Errc::StorageFailed);
     EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"1"}));
-    EXPECT_EQ(query("SELECT count(*) FROM pragma_table_info('nonces')"), std::vector<std::string>({"2"}));
+    EXPECT_EQ(query("SELECT count(*) FROM pragma_table_info('nonces')"),
+              std::vector<std::string>({"2"}));
     sql("DROP INDEX participants_key");
     EXPECT_TRUE(keygen(1));
 }

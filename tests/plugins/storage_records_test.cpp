@@ -113,8 +113,8 @@ TEST_F(StorageRecords, ParticipantsComeBackBySignerIndex) {
 TEST_F(StorageRecords, EveryEnumeratorComesBack) {
     std::uint64_t n = 0;
     for (const auto type : {bitcoin::TweakType::None, bitcoin::TweakType::UnspendableTaproot,
-                            bitcoin::TweakType::TaprootWithMerkleRoot, bitcoin::TweakType::PlainTweak,
-                            bitcoin::TweakType::XOnlyTweak}) {
+                            bitcoin::TweakType::TaprootWithMerkleRoot,
+                            bitcoin::TweakType::PlainTweak, bitcoin::TweakType::XOnlyTweak}) {
         InsertKeygen insert = insert_keygen(++n);
         insert.record.tweak = {type, {}};
         if (insert.record.tweak.has_value())
@@ -122,23 +122,26 @@ TEST_F(StorageRecords, EveryEnumeratorComesBack) {
         must({insert});
         EXPECT_EQ(keygen(n)->record.tweak, insert.record.tweak);
     }
-    for (const auto policy : {ApprovalPolicy::None, ApprovalPolicy::Header, ApprovalPolicy::Bound}) {
+    for (const auto policy :
+         {ApprovalPolicy::None, ApprovalPolicy::Header, ApprovalPolicy::Bound}) {
         ParticipantRecord p = registered(participant(10, 0), 1);
         p.policy = policy;
         must({UpdateParticipant{keygen_id(1), p}});
         EXPECT_EQ(keygen(1)->participants[0].policy, policy);
     }
     using enum SigningStatus;
-    for (const auto status : {CollectingParticipants, SessionFull, GeneratingNonces, CollectingNonces,
-                              AggregatingNonces, GeneratingPartialSignatures,
-                              CollectingPartialSignatures, FinalizingSignature, Completed, Failed}) {
+    for (const auto status :
+         {CollectingParticipants, SessionFull, GeneratingNonces, CollectingNonces,
+          AggregatingNonces, GeneratingPartialSignatures, CollectingPartialSignatures,
+          FinalizingSignature, Completed, Failed}) {
         SigningRecord r = signing_record(++n, 1);
         r.status = status;
         must({InsertSigning{r}});
         EXPECT_EQ(signing(n)->record.status, status);
     }
     using enum FailureType;
-    for (const auto type : {Expired, Rejected, EnclaveUnavailable, EnclaveStateLost, ProtocolError, Internal}) {
+    for (const auto type :
+         {Expired, Rejected, EnclaveUnavailable, EnclaveStateLost, ProtocolError, Internal}) {
         SigningRecord r = signing_record(++n, 1);
         r.failure = FailureRecord{type, "m"};
         must({InsertSigning{r}});
@@ -185,8 +188,9 @@ TEST_F(StorageRecords, UpdateNeedsTheStoredVersion) {
     EXPECT_EQ(signing(5)->record.version, 4u);
     for (const std::uint64_t stale : {0u, 1u, 3u, 5u}) {
         keygen_update.version = stale;
-        expect_conflict({UpdateKeygen{keygen_update}},
-                        "keygen " + keygen_id(1).text() + " is not at version " + std::to_string(stale));
+        expect_conflict({UpdateKeygen{keygen_update}}, "keygen " + keygen_id(1).text() +
+                                                           " is not at version " +
+                                                           std::to_string(stale));
         signing_update.version = stale;
         expect_conflict({UpdateSigning{signing_update}}, "signing " + signing_id(5).text());
     }
@@ -204,7 +208,8 @@ TEST_F(StorageRecords, UpdateParticipantSetsTheRegistration) {
     expect_equal(keygen(1)->participants[0], participant(10, 0));
     expect_conflict({UpdateParticipant{keygen_id(1), registered(participant(11, 0), 42)}},
                     "is not at signer index 0");
-    expect_conflict({UpdateParticipant{keygen_id(9), p}}, "there is no keygen " + keygen_id(9).text());
+    expect_conflict({UpdateParticipant{keygen_id(9), p}},
+                    "there is no keygen " + keygen_id(9).text());
 }
 
 TEST_F(StorageRecords, SigningComesBackAsWritten) {
@@ -303,7 +308,8 @@ TEST_F(StorageRecords, SealedUpdatesMayComeOutOfOrder) {
     must({PutSealed{sealed(1, 0, 6, true)}});
     must({PutSealed{sealed(1, 0, 5, false)}}); // covered by the snapshot
     must({PutSealed{sealed(1, 0, 4, true)}});  // so is this
-    must({PutSealed{sealed(1, 0, 8, false)}, PutSealed{sealed(1, 0, 7, true)}}); // a late snapshot keeps newer deltas
+    must({PutSealed{sealed(1, 0, 8, false)},
+          PutSealed{sealed(1, 0, 7, true)}}); // a late snapshot keeps newer deltas
     const auto states = sealed_states(1, 0);
     ASSERT_EQ(states.size(), 2u);
     EXPECT_EQ(states[0].version, 7u);
@@ -314,7 +320,8 @@ TEST_F(StorageRecords, SealedUpdatesMayComeOutOfOrder) {
 
 TEST_F(StorageRecords, ASealedVersionIsWrittenOnce) {
     must({insert_keygen(1), PutSealed{sealed(1, 0, 1, true)}, PutSealed{sealed(1, 0, 2, false)}});
-    const std::string reason = " of enclave 0 for keygen " + keygen_id(1).text() + " is there already";
+    const std::string reason =
+        " of enclave 0 for keygen " + keygen_id(1).text() + " is there already";
     expect_conflict({PutSealed{sealed(1, 0, 2, false)}}, "sealed state 2" + reason);
     expect_conflict({PutSealed{sealed(1, 0, 2, true)}}, "sealed state 2" + reason);
     expect_conflict({PutSealed{sealed(1, 0, 1, false)}}, "sealed state 1" + reason);
@@ -337,7 +344,8 @@ TEST_F(StorageRecords, ANonceIsUsedOnce) {
     EXPECT_EQ(read(storage(), {.nonces = {hash_of(2), hash_of(1), hash_of(3)}}).nonces_used,
               std::vector<bool>({false, true, false}));
     expect_conflict({UseNonce{hash_of(1), keygen_id(1)}}, "a nonce of keygen");
-    expect_conflict({UseNonce{hash_of(1), keygen_id(2)}}, "a nonce of keygen"); // whatever the keygen
+    expect_conflict({UseNonce{hash_of(1), keygen_id(2)}},
+                    "a nonce of keygen"); // whatever the keygen
     expect_conflict({UseNonce{hash_of(1), keygen_id(2), user_id(1)}}, "a nonce of keygen");
     expect_conflict({UseNonce{hash_of(5), keygen_id(3)}}, "there is no keygen");
 }
@@ -346,7 +354,8 @@ TEST_F(StorageRecords, ABlobIsBoundToItsFirstUser) {
     // No keygen: a binding may be older than the session, and outlives it.
     must({BindBlob{hash_of(1), keygen_id(1), user_id(10)}});
     must({BindBlob{hash_of(1), keygen_id(1), user_id(10)}});
-    EXPECT_EQ(read(storage(), {.binding = hash_of(1)}).binding, std::pair(keygen_id(1), user_id(10)));
+    EXPECT_EQ(read(storage(), {.binding = hash_of(1)}).binding,
+              std::pair(keygen_id(1), user_id(10)));
     EXPECT_FALSE(read(storage(), {.binding = hash_of(2)}).binding);
     expect_conflict({BindBlob{hash_of(1), keygen_id(2), user_id(10)}}, "first used for another");
     expect_conflict({BindBlob{hash_of(1), keygen_id(1), user_id(11)}}, "first used for another");
@@ -384,13 +393,15 @@ TEST_F(StorageRecords, PeopleCanReadTheDatabase) {
           DeleteSigning{signing_id(6)}});
     const std::string id = "00000000-0000-0001-aaaa-aaaaaaaaaaaa";
     EXPECT_EQ(keygen_id(1).text(), id);
-    EXPECT_EQ(query("SELECT id, status, created_at, tweak_type, participants, registered FROM keygen_view"),
-              std::vector<std::string>({id, "collecting_participants", "1970-01-01 00:16:41",
-                                        "plain_tweak", "2", "1"}));
-    EXPECT_EQ(query("SELECT keygen_id, user_id, approval_policy, public_key FROM participant_view"),
-              std::vector<std::string>({id, user_id(10).text(), "bound",
-                                        hex_encode(bytes_of<33>(42, 5)),
-                                        id, user_id(11).text(), "NULL", "NULL"}));
+    EXPECT_EQ(
+        query(
+            "SELECT id, status, created_at, tweak_type, participants, registered FROM keygen_view"),
+        std::vector<std::string>(
+            {id, "collecting_participants", "1970-01-01 00:16:41", "plain_tweak", "2", "1"}));
+    EXPECT_EQ(
+        query("SELECT keygen_id, user_id, approval_policy, public_key FROM participant_view"),
+        std::vector<std::string>({id, user_id(10).text(), "bound", hex_encode(bytes_of<33>(42, 5)),
+                                  id, user_id(11).text(), "NULL", "NULL"}));
     EXPECT_EQ(query("SELECT id, keygen_id, status FROM signing_view"),
               std::vector<std::string>({signing_id(5).text(), id, "collecting_participants"}));
     EXPECT_EQ(query("SELECT signing_id, user_id, policy FROM approval_view"),

@@ -1,4 +1,5 @@
-// The victim of storage_crash_test: writes until it is killed, and says on its standard output what was answered as durable.
+// The victim of storage_crash_test: writes until it is killed, and says on its standard output what
+// was answered as durable.
 //
 // usage: storage_writer FILE     prints "<thread> <batch>" for each callback
 #include <unistd.h>
@@ -44,7 +45,8 @@ void write_until_killed(Storage& storage, std::uint64_t thread) {
             if (!done)
                 std::abort(); // seen by the test as another end than SIGKILL
             const std::string line = std::to_string(thread) + " " + std::to_string(n) + "\n";
-            if (::write(STDOUT_FILENO, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+            if (::write(STDOUT_FILENO, line.data(), line.size()) !=
+                static_cast<ssize_t>(line.size()))
                 ::_exit(3);
             window.leave();
         });

@@ -16,7 +16,8 @@ using bitcoin::TweakType;
 using musig::TweakMode;
 
 std::unique_ptr<plugin::TweakPlugin> tweak_plugin() {
-    const plugin::Loader loader(std::string(std::getenv("KEYMELD_BUILD_DIR")) + "/lib/keymeld/plugins");
+    const plugin::Loader loader(std::string(std::getenv("KEYMELD_BUILD_DIR")) +
+                                "/lib/keymeld/plugins");
     return std::move(loader.tweak("tweak-taproot", std::nullopt)).value();
 }
 
@@ -41,7 +42,8 @@ TEST(TweakTaproot, TaprootTweaksAreThoseOfBip341) {
         } else {
             ++without;
         }
-        const std::vector<musig::Tweak> expected{{unhex_array<32>(between.at("tweak")), TweakMode::XOnly}};
+        const std::vector<musig::Tweak> expected{
+            {unhex_array<32>(between.at("tweak")), TweakMode::XOnly}};
         EXPECT_EQ(plugin->tweaks(key, config).value(), expected);
         key[0] = 3; // only the x-coordinate counts
         EXPECT_EQ(plugin->tweaks(key, config).value(), expected);
@@ -70,14 +72,17 @@ TEST(TweakTaproot, TweakedAggregatesAreThoseOfTheRestVectors) {
         for (const value& key : group.at("ordered_public_keys").as_array())
             keys.push_back(musig::PlainPubKey::parse(unhex(key)).value());
         for (const value& vector : group.at("vectors").as_array()) {
-            const auto json = boost::json::parse(text(vector.at("taproot_tweak_config_json"))).as_object();
-            const TweakConfig config{bitcoin::parse_tweak_type(text(json.at("type"))).value(), value_of(json)};
+            const auto json =
+                boost::json::parse(text(vector.at("taproot_tweak_config_json"))).as_object();
+            const TweakConfig config{bitcoin::parse_tweak_type(text(json.at("type"))).value(),
+                                     value_of(json)};
             const auto tweaks =
                 plugin->tweaks(unhex_array<33>(vector.at("untweaked_public_key_hex")), config);
             ASSERT_TRUE(tweaks) << tweaks.error().detail;
             const auto tweaked = musig::KeyAggContext::create(keys, *tweaks);
             ASSERT_TRUE(tweaked) << tweaked.error().detail;
-            EXPECT_EQ(hex_encode(tweaked->key().bytes()), text(vector.at("aggregate_public_key_hex")));
+            EXPECT_EQ(hex_encode(tweaked->key().bytes()),
+                      text(vector.at("aggregate_public_key_hex")));
             seen.insert(config.type);
         }
     }
@@ -99,17 +104,19 @@ TEST(TweakTaproot, PassesScalarsThroughAndAppliesNothingForNone) {
 TEST(TweakTaproot, RefusesWhatIsNoScalarOrNoKey) {
     const auto plugin = tweak_plugin();
     const ByteArray<33> key{2};
-    auto order =
-        unhex_array<32>(std::string_view("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"));
+    auto order = unhex_array<32>(
+        std::string_view("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"));
     for (const TweakType type : {TweakType::PlainTweak, TweakType::XOnlyTweak}) {
         EXPECT_EQ(plugin->tweaks(key, {type, order}).error().code, Errc::InvalidScalar);
         order[31] -= 1;
         EXPECT_TRUE(plugin->tweaks(key, {type, order}));
         order[31] += 1;
     }
-    EXPECT_TRUE(plugin->tweaks(key, {TweakType::TaprootWithMerkleRoot, order})); // a hash, not a scalar
+    EXPECT_TRUE(
+        plugin->tweaks(key, {TweakType::TaprootWithMerkleRoot, order})); // a hash, not a scalar
     EXPECT_EQ(plugin->tweaks(key, {TweakType::None, order}).error().code, Errc::InvalidArgument);
-    EXPECT_EQ(plugin->tweaks(ByteArray<33>{4}, {TweakType::None, {}}).error().code, Errc::InvalidArgument);
+    EXPECT_EQ(plugin->tweaks(ByteArray<33>{4}, {TweakType::None, {}}).error().code,
+              Errc::InvalidArgument);
 }
 
 } // namespace

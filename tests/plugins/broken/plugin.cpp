@@ -1,5 +1,6 @@
-// Plugins with one thing wrong each, by the definitions of CMakeLists.txt beside. Without any, it is a good tweak plugin.
-// The factories of those that must be refused earlier end the process, so a loader that called one would not go unseen.
+// Plugins with one thing wrong each, by the definitions of CMakeLists.txt beside. Without any, it
+// is a good tweak plugin. The factories of those that must be refused earlier end the process, so a
+// loader that called one would not go unseen.
 #include <cstdlib>
 #include <stdexcept>
 
@@ -35,8 +36,12 @@ class NoTweaks final : public keymeld::plugin::TweakPlugin {
     }
 };
 
-[[maybe_unused]] keymeld::plugin::TweakPlugin* good() { return new NoTweaks; }
-[[maybe_unused]] void* create() { BROKEN_CREATE; }
+[[maybe_unused]] keymeld::plugin::TweakPlugin* good() {
+    return new NoTweaks;
+}
+[[maybe_unused]] void* create() {
+    BROKEN_CREATE;
+}
 
 } // namespace
 
@@ -55,9 +60,14 @@ extern const Short descriptor;
 const Short descriptor = {keymeld::plugin::kPluginMagic, sizeof(Short)};
 #else
 extern const keymeld::plugin::PluginDescriptor descriptor;
-const keymeld::plugin::PluginDescriptor descriptor = {
-    BROKEN_MAGIC,       BROKEN_SIZE, BROKEN_INTERFACE, BROKEN_FINGERPRINT, keymeld::plugin::PluginKind::Tweak,
-    BROKEN_NAME,        "1.2.3",     BROKEN_FACTORY};
+const keymeld::plugin::PluginDescriptor descriptor = {BROKEN_MAGIC,
+                                                      BROKEN_SIZE,
+                                                      BROKEN_INTERFACE,
+                                                      BROKEN_FINGERPRINT,
+                                                      keymeld::plugin::PluginKind::Tweak,
+                                                      BROKEN_NAME,
+                                                      "1.2.3",
+                                                      BROKEN_FACTORY};
 #endif
 
 #ifndef BROKEN_NO_ALIAS

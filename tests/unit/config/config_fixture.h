@@ -45,6 +45,8 @@ inline std::string refusal(const std::string& yaml,
     return loaded.error().detail;
 }
 
-inline std::string refusal_with(const std::string& more) { return refusal(yaml_with(more)); }
+inline std::string refusal_with(const std::string& more) {
+    return refusal(yaml_with(more));
+}
 
 } // namespace keymeld::test

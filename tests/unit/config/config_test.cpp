@@ -50,7 +50,8 @@ TEST(Config, PluginsKeepTheirOwnOptionsWithPlaceAndBase) {
     EXPECT_EQ(loaded->plugin_directory, "/etc/plugins");
     EXPECT_EQ(loaded->storage.plugin, "storage-sqlite");
     EXPECT_FALSE(loaded->storage.sha256);
-    EXPECT_EQ(loaded->storage.options.required_path("path").value(), "/etc/keymeld/data/keymeld.db");
+    EXPECT_EQ(loaded->storage.options.required_path("path").value(),
+              "/etc/keymeld/data/keymeld.db");
     EXPECT_TRUE(loaded->storage.options.finish());
     ASSERT_EQ(loaded->enclaves.size(), 1u);
     config::Enclave& enclave = loaded->enclaves[0];
@@ -58,6 +59,7 @@ TEST(Config, PluginsKeepTheirOwnOptionsWithPlaceAndBase) {
     EXPECT_EQ(enclave.where, "k.yaml:4");
     EXPECT_TRUE(enclave.enabled);
     EXPECT_TRUE(enclave.required);
+    EXPECT_FALSE(enclave.accept_key_epoch);
     EXPECT_EQ(enclave.transport.plugin, "transport-tcp-sim");
     EXPECT_EQ(enclave.transport.options.required_text("host").value(), "127.0.0.1");
     const auto left = enclave.transport.options.finish();
@@ -204,6 +206,20 @@ TEST(Config, RefusesTwoEnclavesWithOneId) {
               "k.yaml:5: enclave.id 3 is there twice (first at k.yaml:4); ids must differ");
 }
 
+TEST(Config, ReadsTheKeyEpochThatAnOperatorAccepts) {
+    const auto with = [](const std::string& epoch) {
+        return std::string(kStorage) + kTweak +
+               "enclaves: [ { id: 3, accept_key_epoch: " + epoch +
+               ", transport: { plugin: t }, attestation: { trust: aws, pcrs: p } } ]\n";
+    };
+    EXPECT_EQ(load(with("1"))->enclaves[0].accept_key_epoch, 1u);
+    EXPECT_EQ(load(with("18446744073709551615"))->enclaves[0].accept_key_epoch, UINT64_MAX);
+    for (const char* bad : {"0", "-1", "any", "18446744073709551616"})
+        EXPECT_NE(refusal(with(bad)).find("enclave.accept_key_epoch must be a whole number from 1"),
+                  std::string::npos)
+            << bad;
+}
+
 TEST(Config, RefusesAFleetWithoutAnEnabledEnclave) {
     EXPECT_EQ(refusal(std::string(kStorage) + kTweak +
                       "enclaves: [ { id: 3, enabled: false, transport: { plugin: t }, attestation: "
@@ -213,8 +229,8 @@ TEST(Config, RefusesAFleetWithoutAnEnabledEnclave) {
 
 TEST(Config, RefusesAMixedFleetUnlessAsked) {
     const auto fleet = [](const std::string& first_enabled) {
-        return std::string(kStorage) + kTweak + "enclaves:\n  - { id: 1, enabled: " +
-               first_enabled +
+        return std::string(kStorage) + kTweak +
+               "enclaves:\n  - { id: 1, enabled: " + first_enabled +
                ", transport: { plugin: t }, attestation: { trust: sim.pem, pcrs: p } }\n"
                "  - { id: 2, transport: { plugin: t }, attestation: { trust: aws, pcrs: p } }\n";
     };
@@ -237,11 +253,11 @@ TEST(Config, RefusesPlainHttpBeyondLoopbackUnlessAsked) {
     EXPECT_EQ(refusal_with("server: { ops_listen: 10.0.0.1:9 }\n"),
               "k.yaml:7: server.ops_listen 10.0.0.1:9" + reason);
     // TLS is not for the operations listener.
-    EXPECT_EQ(refusal_with(
-                  "server: { ops_listen: 10.0.0.1:9, tls: { certificate: c, key: k } }\n"),
+    EXPECT_EQ(refusal_with("server: { ops_listen: 10.0.0.1:9, tls: { certificate: c, key: k } }\n"),
               "k.yaml:7: server.ops_listen 10.0.0.1:9" + reason);
     EXPECT_TRUE(load(yaml_with("server: { listen: 0.0.0.0:1, allow_plain_http: true }\n")));
-    EXPECT_TRUE(load(yaml_with("server: { listen: 0.0.0.0:1, tls: { certificate: c, key: k } }\n")));
+    EXPECT_TRUE(
+        load(yaml_with("server: { listen: 0.0.0.0:1, tls: { certificate: c, key: k } }\n")));
     EXPECT_TRUE(load(yaml_with("server: { listen: 127.1.2.3:1 }\n")));
     EXPECT_TRUE(load(yaml_with("server: { listen: '[::1]:1' }\n")));
 }

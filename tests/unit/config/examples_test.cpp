@@ -1,4 +1,5 @@
-// The example files of config/: they load, and sim.yaml and nitro.yaml differ in their enclave entries only.
+// The example files of config/: they load, and sim.yaml and nitro.yaml differ in their enclave
+// entries only.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -91,8 +92,8 @@ TEST(Examples, CommentedDefaultsAreTheDefaults) {
     std::string limits;
     int shown = 0;
     while (std::getline(in, line)) {
-        if (!line.starts_with("  # ") || line.find(": ") == std::string::npos ||
-            line[4] < 'a' || line[4] > 'z')
+        if (!line.starts_with("  # ") || line.find(": ") == std::string::npos || line[4] < 'a' ||
+            line[4] > 'z')
             continue;
         const std::string key = line.substr(4, line.find(':') - 4);
         if (key == "tls" || key == "cors_origins" || key == "keygen_token_file" ||

@@ -38,8 +38,7 @@ TEST(Yaml, RefusesDeepAndHugeFiles) {
 TEST(Yaml, RefusesWhatIsNotOneMapping) {
     EXPECT_EQ(refusal(""), "k.yaml:1: the file is empty");
     EXPECT_EQ(refusal("# nothing\n"), "k.yaml:1: the file is empty");
-    EXPECT_EQ(refusal("just text\n"),
-              "k.yaml:1: the file must be a mapping of keys to values");
+    EXPECT_EQ(refusal("just text\n"), "k.yaml:1: the file must be a mapping of keys to values");
     EXPECT_EQ(refusal("- a\n"), "k.yaml:1: the file must be a mapping of keys to values");
     EXPECT_EQ(refusal(yaml_with("---\na: 1\n")),
               "k.yaml: has more than one document; remove the later ones");
@@ -80,8 +79,8 @@ TEST(Substitution, NeverChangesTheShapeOfTheFile) {
 }
 
 TEST(Substitution, EscapesAndRefusesMalformedReferences) {
-    auto loaded = load("storage: { plugin: s, a: '$${A} $5 $$ $' }\n" + std::string(kTweak) +
-                       kEnclave);
+    auto loaded =
+        load("storage: { plugin: s, a: '$${A} $5 $$ $' }\n" + std::string(kTweak) + kEnclave);
     ASSERT_TRUE(loaded) << loaded.error().detail;
     EXPECT_EQ(loaded->storage.options.required_text("a").value(), "${A} $5 $$ $");
     for (const char* bad : {"${", "${}", "${A", "${1A}", "${A-B}", "${A B}", "${A:-x}"})
@@ -89,9 +88,9 @@ TEST(Substitution, EscapesAndRefusesMalformedReferences) {
                       .find("storage.a: a reference must be ${NAME}"),
                   std::string::npos)
             << bad;
-    EXPECT_NE(refusal("storage: { plugin: s, a: '${A}' }\n", {{"A", "x\ny"}})
-                  .find("must be one line"),
-              std::string::npos);
+    EXPECT_NE(
+        refusal("storage: { plugin: s, a: '${A}' }\n", {{"A", "x\ny"}}).find("must be one line"),
+        std::string::npos);
     EXPECT_NE(refusal("storage: { plugin: s, a: '${A}' }\n", {{"A", std::string(4097, 'x')}})
                   .find("must be one line"),
               std::string::npos);

@@ -29,13 +29,15 @@ TEST(Options, RefusesWhatNobodyAskedFor) {
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().code, Errc::ConfigInvalid);
     EXPECT_EQ(done.error().detail, "k.yaml:5: unknown option 'prot'; known: host, port");
-    EXPECT_EQ(make({{"x", "1"}}).finish().error().detail, "k.yaml:4: unknown option 'x'; known: none");
+    EXPECT_EQ(make({{"x", "1"}}).finish().error().detail,
+              "k.yaml:4: unknown option 'x'; known: none");
 }
 
 TEST(Options, ChecksNumbers) {
     EXPECT_EQ(make({}).number("n", 9, 1, 5).value(), 9u); // a default need not be in the range
     EXPECT_EQ(make({{"n", "5"}}).number("n", 9, 1, 5).value(), 5u);
-    for (const char* bad : {"0", "6", "", "-1", "+1", " 1", "1 ", "1.0", "0x1", "99999999999999999999"})
+    for (const char* bad :
+         {"0", "6", "", "-1", "+1", " 1", "1 ", "1.0", "0x1", "99999999999999999999"})
         EXPECT_EQ(make({{"n", bad}}).number("n", 9, 1, 5).error().detail,
                   "k.yaml:4: n must be a whole number from 1 to 5")
             << bad;
