@@ -21,9 +21,6 @@ function(keymeld_plugin name)
     LIBRARY_OUTPUT_DIRECTORY "${A_OUTPUT_DIR}")
 endfunction()
 
-# Test programs spend their time in our libraries and in waiting: compiling them without optimisation saves minutes of every build.
-set(KEYMELD_TEST_OPTIONS -O0 -U_FORTIFY_SOURCE)
-
 # keymeld_test(NAME SOURCES ... [DEPS ...] [LABELS unit ...] [TIMEOUT s] [ENV A=B ...] [SERIAL])
 #   A GoogleTest program bin/tests/NAME, one ctest entry. Every path in the source tree a test needs is given by ENV.
 function(keymeld_test name)
@@ -39,7 +36,6 @@ function(keymeld_test name)
   endif()
   add_executable(${name} ${A_SOURCES})
   target_link_libraries(${name} PRIVATE keymeld_options ${A_DEPS} GTest::gtest GTest::gtest_main)
-  target_compile_options(${name} PRIVATE ${KEYMELD_TEST_OPTIONS})
   target_precompile_headers(${name} REUSE_FROM keymeld_test_pch)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin/tests")
   add_test(NAME ${name} COMMAND ${name})
