@@ -404,8 +404,10 @@ Async<bool> Server::Impl::answer_request(Connection& connection, RequestParser& 
     if (parser.expects_continue() && !parser.done() && !refused) {
         set_deadline(connection, m_limits.write_time);
         const bool sent = co_await connection.stream->write("HTTP/1.1 100 Continue\r\n\r\n", {});
-        if (!sent)
+        if (!sent) {
+            connection.dead = true;
             co_return false;
+        }
     }
     set_deadline(connection, m_limits.body_time);
     struct BodyBytes {
