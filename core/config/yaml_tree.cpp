@@ -10,6 +10,14 @@
 #include <yaml-cpp/parser.h>
 
 namespace keymeld::config {
+
+Node::Node() = default;
+Node::~Node() = default;
+Node::Node(const Node&) = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(const Node&) = default;
+Node& Node::operator=(Node&&) noexcept = default;
+
 namespace {
 
 /// A refusal of ours on its way through the parser, which has no other way to be stopped.

@@ -22,6 +22,14 @@ inline constexpr std::size_t kMaxNodes = 20000;
 inline constexpr std::size_t kMaxScalar = 4096;
 
 struct Node {
+    // Defined where Node is complete: clang does not accept vectors of itself otherwise.
+    Node();
+    ~Node();
+    Node(const Node&);
+    Node(Node&&) noexcept;
+    Node& operator=(const Node&);
+    Node& operator=(Node&&) noexcept;
+
     enum class Kind { Null, Scalar, Sequence, Mapping };
 
     Kind kind = Kind::Null;
