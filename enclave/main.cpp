@@ -1,4 +1,6 @@
 // keymeld-enclave: one signer on one event loop.
+#include <sys/resource.h>
+
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -24,7 +26,8 @@ constexpr std::size_t kLockedAtStart = 512 * 1024;
 
 Result<std::uint32_t> port_number(const std::string& text, std::uint32_t most) {
     std::uint64_t port = 0;
-    if (text.empty() || text.size() > 10 || text.find_first_not_of("0123456789") != std::string::npos ||
+    if (text.empty() || text.size() > 10 ||
+        text.find_first_not_of("0123456789") != std::string::npos ||
         (port = std::stoull(text)) > most)
         return fail(Errc::ConfigInvalid, "--listen: " + text + " is no port");
     return static_cast<std::uint32_t>(port);
@@ -50,7 +53,8 @@ Result<protocol::Endpoint> listen_endpoint(const std::string& text, bool allows_
             return protocol::tcp_endpoint(host, static_cast<std::uint16_t>(port));
         }
     }
-    return fail(Errc::ConfigInvalid, "--listen " + text + ": expected " + (allows_tcp ? "tcp:ADDRESS:PORT, " : "") +
+    return fail(Errc::ConfigInvalid, "--listen " + text + ": expected " +
+                                         (allows_tcp ? "tcp:ADDRESS:PORT, " : "") +
                                          "vsock:PORT or unix:PATH");
 }
 
@@ -71,17 +75,30 @@ void log_end(const Signer& signer, const protocol::SignerListener& listener) {
         log::info("signer", "refused", {{"code", code}, {"count", count}});
 }
 
+/// As much locked memory as we may have: how much is needed depends on how many sessions are used
+/// at a time.
+void raise_memory_lock_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_MEMLOCK, &limit);
+    }
+}
+
 Status serve(const Options& options, PlatformBuilder& builder) {
     KEYMELD_TRY(const auto endpoint, listen_endpoint(options.listen, builder.allows_tcp()));
+    raise_memory_lock_limit();
     KEYMELD_CHECK(secure::harden_process(kLockedAtStart));
     KEYMELD_TRY(Platform platform, builder.build());
-    Signer signer({std::move(platform.identity), std::move(platform.nsm), std::move(platform.verifier)});
+    Signer signer(
+        {std::move(platform.identity), std::move(platform.nsm), std::move(platform.verifier)});
 
     boost::asio::io_context loop(1);
     KEYMELD_TRY(const auto listener,
                 protocol::SignerListener::create(
                     loop, endpoint,
-                    [&](const StreamContext& stream, const wire::Request& request, wire::Response& response) {
+                    [&](const StreamContext& stream, const wire::Request& request,
+                        wire::Response& response) {
                         signer.handle(stream, request, Moment::now(), response);
                     }));
     const protocol::Endpoint bound = listener->local_endpoint();
@@ -110,14 +127,18 @@ Status serve(const Options& options, PlatformBuilder& builder) {
 int run(int argc, char** argv) {
     const auto builder = make_platform_builder();
     Options options;
-    CLI::App app("KeyMeld signer: holds keys, enforces every rule, signs. Started once per enclave.", "keymeld-enclave");
+    CLI::App app(
+        "KeyMeld signer: holds keys, enforces every rule, signs. Started once per enclave.",
+        "keymeld-enclave");
     app.set_version_flag("--version", std::string("keymeld-enclave ") + KEYMELD_SIGNER_VERSION);
     app.add_option("--listen", options.listen,
-                   builder->allows_tcp() ? "where the appliance connects: tcp:ADDRESS:PORT (port 0: any free one), "
-                                           "vsock:PORT or unix:PATH"
-                                         : "where the appliance connects: vsock:PORT or unix:PATH")
+                   builder->allows_tcp()
+                       ? "where the appliance connects: tcp:ADDRESS:PORT (port 0: any free one), "
+                         "vsock:PORT or unix:PATH"
+                       : "where the appliance connects: vsock:PORT or unix:PATH")
         ->capture_default_str();
-    app.add_flag("--print-port", options.print_port, "print the port listened on as one line on standard output");
+    app.add_flag("--print-port", options.print_port,
+                 "print the port listened on as one line on standard output");
     app.add_flag("--verbose", options.verbose, "log every refused request (codes only)");
     builder->add_options(app);
     CLI11_PARSE(app, argc, argv);

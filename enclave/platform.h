@@ -1,6 +1,7 @@
-// What a signer program stands on: security module, trust anchor, measurements of peers, and its key. Each program links one implementation:
-// simulator/sim_platform.cpp (software module, own root; protects nothing) or image/nitro_platform.cpp (the real module and
-// the pinned AWS root; knows no other, and no option makes it).
+// What a signer program stands on: security module, trust anchor, measurements of peers, and its
+// key. Each program links one implementation: simulator/sim_platform.cpp (software module, own
+// root; protects nothing) or image/nitro_platform.cpp (the real module and the pinned AWS root;
+// knows no other, and no option makes it).
 #pragma once
 
 #include <memory>

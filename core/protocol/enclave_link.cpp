@@ -82,6 +82,8 @@ class EnclaveLink::Impl : public std::enable_shared_from_this<EnclaveLink::Impl>
     void on_connected(Result<Socket> socket);
     void read();
     void on_read(error_code error, std::size_t size);
+    /// Hands out every answer that has arrived on stream `run`.
+    void deliver(std::uint64_t run);
     void on_frame(ByteView payload);
     void on_hello(const wire::Response& response);
     void on_verified(Status status);
@@ -239,7 +241,15 @@ void EnclaveLink::Impl::on_read(error_code error, std::size_t size) {
     ++m_counters.reads;
     m_reader.commit(size);
     const std::uint64_t run = m_generation;
-    m_in_turn = true;
+    deliver(run);
+    if (run == m_generation)
+        flush();
+    if (run == m_generation)
+        read();
+}
+
+void EnclaveLink::Impl::deliver(std::uint64_t run) {
+    m_in_turn = true; // requests that the callbacks make leave together afterwards
     while (run == m_generation) {
         auto payload = m_reader.next();
         if (!payload)
@@ -250,10 +260,6 @@ void EnclaveLink::Impl::on_read(error_code error, std::size_t size) {
             on_frame(**payload);
     }
     m_in_turn = false;
-    if (run == m_generation)
-        flush();
-    if (run == m_generation)
-        read();
 }
 
 void EnclaveLink::Impl::on_frame(ByteView payload) {

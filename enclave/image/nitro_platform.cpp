@@ -5,11 +5,12 @@
 namespace keymeld::enclave {
 namespace {
 
-/// Peers must run the very image that this enclave runs: PCR0 to PCR2 as our own module reports them. Debug mode, whose PCR0 is zero, is
-/// refused by PcrPolicy::make().
+/// Peers must run the very image that this enclave runs: PCR0 to PCR2 as our own module reports
+/// them. Debug mode, whose PCR0 is zero, is refused by PcrPolicy::make().
 Result<attestation::PcrPolicy> own_image(nsm::NsmClient& module) {
     attestation::PcrPolicy::Entry entry{"this image", {}};
-    for (const auto index : {attestation::PcrIndex::of<0>(), attestation::PcrIndex::of<1>(), attestation::PcrIndex::of<2>()}) {
+    for (const auto index : {attestation::PcrIndex::of<0>(), attestation::PcrIndex::of<1>(),
+                             attestation::PcrIndex::of<2>()}) {
         KEYMELD_TRY(const auto pcr, module.describe_pcr(index));
         entry.required.emplace(index, pcr.value);
     }
@@ -26,8 +27,9 @@ class NitroBuilder final : public PlatformBuilder {
         auto module = std::make_unique<nsm::NsmClient>(std::move(device));
         KEYMELD_TRY(auto policy, own_image(*module));
         KEYMELD_CHECK(stir_module_randomness(*module));
-        return Platform{EnclaveIdentity::generate(1, unix_seconds()), std::move(module),
-                        attestation::AttestationVerifier(attestation::TrustAnchor::aws(), std::move(policy))};
+        return Platform{
+            EnclaveIdentity::generate(1, unix_seconds()), std::move(module),
+            attestation::AttestationVerifier(attestation::TrustAnchor::aws(), std::move(policy))};
     }
 
     bool allows_tcp() const override { return false; }
@@ -36,6 +38,8 @@ class NitroBuilder final : public PlatformBuilder {
 
 } // namespace
 
-std::unique_ptr<PlatformBuilder> make_platform_builder() { return std::make_unique<NitroBuilder>(); }
+std::unique_ptr<PlatformBuilder> make_platform_builder() {
+    return std::make_unique<NitroBuilder>();
+}
 
 } // namespace keymeld::enclave

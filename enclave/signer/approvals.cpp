@@ -10,13 +10,15 @@
 namespace keymeld::enclave {
 namespace {
 
-Status verify_bound(const KeygenState& keygen, const EvidenceVerdict& verdict, std::uint32_t signer_index,
-                    const wire::BoundApproval& bound, std::uint64_t now_seconds) {
+Status verify_bound(const KeygenState& keygen, const EvidenceVerdict& verdict,
+                    std::uint32_t signer_index, const wire::BoundApproval& bound,
+                    std::uint64_t now_seconds) {
     auto message = bytes32_of(bound.message_hash());
     if (!message)
         return at(std::move(message).error(), "/message_hash");
     if (*message != verdict.message)
-        return at(fail(Errc::MessageMismatch, "approval names another message than the session's"), "/message_hash");
+        return at(fail(Errc::MessageMismatch, "approval names another message than the session's"),
+                  "/message_hash");
     bitcoin::BoundApproval approval;
     approval.keygen = keygen.id();
     approval.signing = verdict.signing;
@@ -26,7 +28,9 @@ Status verify_bound(const KeygenState& keygen, const EvidenceVerdict& verdict, s
     auto signature = bitcoin::SchnorrSignature::parse(as_bytes(bound.signature()));
     if (!signature)
         return at(fail(Errc::AuthFailed, "approval signature is not 64 bytes"), "/signature");
-    if (auto verified = approval.verify(*signature, *keygen.participants()[signer_index].public_key); !verified)
+    if (auto verified =
+            approval.verify(*signature, *keygen.participants()[signer_index].public_key);
+        !verified)
         return at(std::move(verified).error(), "/signature");
     // kNever is how a ledger writes "does not expire", which no approval may claim.
     if (bound.expires_at() <= now_seconds || bound.expires_at() == ApprovalFact::kNever)
@@ -36,21 +40,27 @@ Status verify_bound(const KeygenState& keygen, const EvidenceVerdict& verdict, s
 
 } // namespace
 
-Result<VerifiedApproval> verify_approval(SignerCore& core, KeygenState& keygen, const EvidenceVerdict& verdict,
-                                         const wire::Approval& approval, std::uint64_t now_seconds) {
-    KEYMELD_TRY(Authenticated sender, verify_signing_header(core, keygen, approval.signing_header(),
-                                                            NonceUse::of(UseKind::Approve, verdict.mark)));
+Result<VerifiedApproval> verify_approval(SignerCore& core, KeygenState& keygen,
+                                         const EvidenceVerdict& verdict,
+                                         const wire::Approval& approval,
+                                         std::uint64_t now_seconds) {
+    KEYMELD_TRY(Authenticated sender,
+                verify_signing_header(core, keygen, approval.signing_header(),
+                                      NonceUse::of(UseKind::Approve, verdict.mark)));
     ApprovalFact fact{sender.signer_index, approval.has_bound(),
                       approval.has_bound() ? approval.bound().expires_at() : ApprovalFact::kNever};
     if (fact.bound) {
-        KEYMELD_CHECK(verify_bound(keygen, verdict, sender.signer_index, approval.bound(), now_seconds));
-    } else if (keygen.participants()[sender.signer_index].policy == session::ApprovalPolicy::Bound) {
+        KEYMELD_CHECK(
+            verify_bound(keygen, verdict, sender.signer_index, approval.bound(), now_seconds));
+    } else if (keygen.participants()[sender.signer_index].policy ==
+               session::ApprovalPolicy::Bound) {
         return fail(Errc::BoundApprovalRequired, "the participant asked for bound approvals");
     }
     return VerifiedApproval{fact, std::move(sender.nonce)};
 }
 
-std::optional<ApprovalFact> known_approval(const SignerCore& core, const KeygenState& keygen, const EvidenceVerdict& verdict,
+std::optional<ApprovalFact> known_approval(const SignerCore& core, const KeygenState& keygen,
+                                           const EvidenceVerdict& verdict,
                                            const wire::Approval& approval) {
     const OpenSigning* const open = keygen.ledger().open(verdict.signing);
     if (open == nullptr || approval.signing_header().size() > kMaxHeader)
@@ -63,8 +73,10 @@ std::optional<ApprovalFact> known_approval(const SignerCore& core, const KeygenS
         return std::nullopt;
     const ApprovalFact* const fact = open->approval_of(*index);
     const ApprovalFact claimed{*index, approval.has_bound(),
-                               approval.has_bound() ? approval.bound().expires_at() : ApprovalFact::kNever};
-    const Mark nonce = core.marker.signing_nonce(header->user_id, *keygen.participants()[*index].public_key, header->nonce);
+                               approval.has_bound() ? approval.bound().expires_at()
+                                                    : ApprovalFact::kNever};
+    const Mark nonce = core.marker.signing_nonce(
+        header->user_id, *keygen.participants()[*index].public_key, header->nonce);
     if (fact == nullptr || *fact != claimed ||
         keygen.ledger().nonce(nonce) != NonceUse::of(UseKind::Approve, verdict.mark))
         return std::nullopt;
@@ -80,7 +92,8 @@ void record_approval(KeygenState& keygen, const SigningId& signing, VerifiedAppr
     approval.nonce.record();
 }
 
-ApprovalState approval_state(const KeygenState& keygen, const OpenSigning& signing, std::uint64_t now_seconds) {
+ApprovalState approval_state(const KeygenState& keygen, const OpenSigning& signing,
+                             std::uint64_t now_seconds) {
     ApprovalState out;
     for (std::uint32_t i = 0; i < keygen.participants().size(); ++i) {
         const session::ApprovalPolicy policy = keygen.participants()[i].policy;

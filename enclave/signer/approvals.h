@@ -18,14 +18,18 @@ struct VerifiedApproval {
     HeaderNonce nonce;
 };
 
-/// Verifies header and, where present or required, the bound part, under the key with which the user registered and for this session and
-/// message. `Errc::AuthFailed` and kin, `Errc::NotAParticipant`, `Errc::NonceReplayed`, `Errc::BoundApprovalRequired`, `Errc::MessageMismatch`,
-/// `Errc::ApprovalExpired`.
-Result<VerifiedApproval> verify_approval(SignerCore& core, KeygenState& keygen, const EvidenceVerdict& verdict,
+/// Verifies header and, where present or required, the bound part, under the key with which the
+/// user registered and for this session and message. `Errc::AuthFailed` and kin,
+/// `Errc::NotAParticipant`, `Errc::NonceReplayed`, `Errc::BoundApprovalRequired`,
+/// `Errc::MessageMismatch`, `Errc::ApprovalExpired`.
+Result<VerifiedApproval> verify_approval(SignerCore& core, KeygenState& keygen,
+                                         const EvidenceVerdict& verdict,
                                          const wire::Approval& approval, std::uint64_t now_seconds);
 
-/// The fact that this very approval gave when it was verified before, if that is what the ledger holds: nothing to verify again but the time.
-std::optional<ApprovalFact> known_approval(const SignerCore& core, const KeygenState& keygen, const EvidenceVerdict& verdict,
+/// The fact that this very approval gave when it was verified before, if that is what the ledger
+/// holds: nothing to verify again but the time.
+std::optional<ApprovalFact> known_approval(const SignerCore& core, const KeygenState& keygen,
+                                           const EvidenceVerdict& verdict,
                                            const wire::Approval& approval);
 
 /// Records it with its nonce; the session must have been accepted.
@@ -37,6 +41,7 @@ struct ApprovalState {
     /// When the first approval that counts lapses, seconds since the Unix epoch.
     std::uint64_t expire_at = ApprovalFact::kNever;
 };
-ApprovalState approval_state(const KeygenState& keygen, const OpenSigning& signing, std::uint64_t now_seconds);
+ApprovalState approval_state(const KeygenState& keygen, const OpenSigning& signing,
+                             std::uint64_t now_seconds);
 
 } // namespace keymeld::enclave

@@ -13,7 +13,8 @@ Status check_size(const std::string& header) {
 
 } // namespace
 
-Result<Authenticated> verify_session_header(SignerCore& core, KeygenState& keygen, const std::string& header,
+Result<Authenticated> verify_session_header(SignerCore& core, KeygenState& keygen,
+                                            const std::string& header,
                                             std::span<const UserId> users, NonceUse use) {
     KEYMELD_CHECK(check_size(header));
     KEYMELD_TRY(const auto parsed, crypto::SessionHmacHeader::parse(header));
@@ -24,8 +25,8 @@ Result<Authenticated> verify_session_header(SignerCore& core, KeygenState& keyge
     return Authenticated{static_cast<std::uint32_t>(index), std::move(nonce)};
 }
 
-Result<Authenticated> verify_signing_header(SignerCore& core, KeygenState& keygen, const std::string& header,
-                                            NonceUse use) {
+Result<Authenticated> verify_signing_header(SignerCore& core, KeygenState& keygen,
+                                            const std::string& header, NonceUse use) {
     KEYMELD_CHECK(check_size(header));
     KEYMELD_TRY(const auto parsed, crypto::SigningHmacHeader::parse(header));
     const auto index = keygen.params().signer_index(parsed.user_id);

@@ -18,11 +18,15 @@ Result<CanarySignature> sign_canary() {
     KEYMELD_TRY(auto second_nonce, musig::nonce_gen(second, &aggregate, &message));
     const std::vector<musig::PubNonce> nonces{first_nonce.pub, second_nonce.pub};
     KEYMELD_TRY(const auto aggregate_nonce, musig::nonce_agg(nonces));
-    KEYMELD_TRY(const auto session, musig::SessionContext::create(aggregate_nonce, message, aggregate));
-    KEYMELD_TRY(const auto first_share, musig::partial_sign(std::move(first_nonce.secret), first, aggregate, session));
-    KEYMELD_TRY(const auto second_share, musig::partial_sign(std::move(second_nonce.secret), second, aggregate, session));
+    KEYMELD_TRY(const auto session,
+                musig::SessionContext::create(aggregate_nonce, message, aggregate));
+    KEYMELD_TRY(const auto first_share,
+                musig::partial_sign(std::move(first_nonce.secret), first, aggregate, session));
+    KEYMELD_TRY(const auto second_share,
+                musig::partial_sign(std::move(second_nonce.secret), second, aggregate, session));
     const std::vector<musig::PartialSignature> shares{first_share, second_share};
-    KEYMELD_TRY(const auto signature, musig::aggregate_and_verify(aggregate, session, nonces, shares));
+    KEYMELD_TRY(const auto signature,
+                musig::aggregate_and_verify(aggregate, session, nonces, shares));
     return CanarySignature{aggregate.x_only().bytes(), message, signature};
 }
 

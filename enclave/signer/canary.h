@@ -1,4 +1,5 @@
-// A whole 2-of-2 MuSig2 signing with throw-away keys: proof that this process can sign, which readiness rests on.
+// A whole 2-of-2 MuSig2 signing with throw-away keys: proof that this process can sign, which
+// readiness rests on.
 #pragma once
 
 #include "core/bitcoin/schnorr.h"

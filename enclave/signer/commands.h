@@ -1,7 +1,8 @@
-// One function per command of enclave.proto: checks the request, changes the state, fills the result. Internal to enclave/signer.
+// One function per command of enclave.proto: checks the request, changes the state, fills the
+// result. Internal to enclave/signer.
 //
-// The errors of each are listed in enclave.proto; on an error the result is thrown away. Durable changes of a keygen session reach the
-// gateway in the result's SealedUpdate.
+// The errors of each are listed in enclave.proto; on an error the result is thrown away. Durable
+// changes of a keygen session reach the gateway in the result's SealedUpdate.
 #pragma once
 
 #include "enclave/signer/signer_core.h"
@@ -58,28 +59,38 @@ Status introduce_peer(SignerCore& core, const Call& call, const wire::IntroduceP
                       wire::IntroducePeerResult& result);
 
 // keygen_commands.cpp
-Status open_keygen(SignerCore& core, const Call& call, const wire::OpenKeygen& request, wire::OpenKeygenResult& result);
-Status join_keygen(SignerCore& core, const Call& call, const wire::JoinKeygen& request, wire::JoinKeygenResult& result);
-Status fail_keygen(SignerCore& core, const Call& call, const wire::FailKeygen& request, wire::FailKeygenResult& result);
+Status open_keygen(SignerCore& core, const Call& call, const wire::OpenKeygen& request,
+                   wire::OpenKeygenResult& result);
+Status join_keygen(SignerCore& core, const Call& call, const wire::JoinKeygen& request,
+                   wire::JoinKeygenResult& result);
+Status fail_keygen(SignerCore& core, const Call& call, const wire::FailKeygen& request,
+                   wire::FailKeygenResult& result);
 Status delete_keygen(SignerCore& core, const wire::DeleteKeygen& request);
 Status restore(SignerCore& core, const wire::Restore& request, wire::RestoreResult& result);
 
 // registration_commands.cpp
-Status register_participant(SignerCore& core, const Call& call, const wire::Register& request, wire::RegisterResult& result);
+Status register_participant(SignerCore& core, const Call& call, const wire::Register& request,
+                            wire::RegisterResult& result);
 Status complete_keygen(SignerCore& core, const Call& call, const wire::CompleteKeygen& request,
                        wire::CompleteKeygenResult& result);
 
 // session_commands.cpp
-Status authenticate(SignerCore& core, const Call& call, const wire::Authenticate& request, wire::AuthenticateResult& result);
-Status approve(SignerCore& core, const Call& call, const wire::Approve& request, wire::ApproveResult& result);
-Status reject(SignerCore& core, const Call& call, const wire::Reject& request, wire::RejectResult& result);
+Status authenticate(SignerCore& core, const Call& call, const wire::Authenticate& request,
+                    wire::AuthenticateResult& result);
+Status approve(SignerCore& core, const Call& call, const wire::Approve& request,
+               wire::ApproveResult& result);
+Status reject(SignerCore& core, const Call& call, const wire::Reject& request,
+              wire::RejectResult& result);
 Status close_signing(SignerCore& core, const Call& call, const wire::CloseSigning& request,
                      wire::CloseSigningResult& result);
 
 // round_commands.cpp
-Status sign_round1(SignerCore& core, const Call& call, const wire::SignRound1& request, wire::SignRound1Result& result);
-Status sign_round2(SignerCore& core, const Call& call, const wire::SignRound2& request, wire::SignRound2Result& result);
-Status sign_finish(SignerCore& core, const Call& call, const wire::SignFinish& request, wire::SignFinishResult& result);
+Status sign_round1(SignerCore& core, const Call& call, const wire::SignRound1& request,
+                   wire::SignRound1Result& result);
+Status sign_round2(SignerCore& core, const Call& call, const wire::SignRound2& request,
+                   wire::SignRound2Result& result);
+Status sign_finish(SignerCore& core, const Call& call, const wire::SignFinish& request,
+                   wire::SignFinishResult& result);
 
 /// For results that carry an update.
 void put_sealed(SealedBlob sealed, wire::SealedUpdate& out);

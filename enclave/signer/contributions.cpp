@@ -10,7 +10,9 @@
 namespace keymeld::enclave {
 namespace {
 
-Error mismatch(const char* what) { return fail(Errc::RosterMismatch, what); }
+Error mismatch(const char* what) {
+    return fail(Errc::RosterMismatch, what);
+}
 
 Result<std::uint16_t> enclave_of(const KeygenParams& params, const std::string& key) {
     for (std::uint16_t i = 0; i < params.enclaves.size(); ++i)
@@ -27,23 +29,25 @@ Result<std::vector<NonceEntry>> entries_of(const KeygenParams& params, std::uint
         while (slot < params.slots.size() && params.slots[slot] != enclave)
             ++slot;
         NonceEntry entry{nonce.signer_index(), {}};
-        if (slot != entry.signer_index || slot == params.slots.size() || nonce.pubnonce().size() != entry.pubnonce.size())
+        if (slot != entry.signer_index || slot == params.slots.size() ||
+            nonce.pubnonce().size() != entry.pubnonce.size())
             return mismatch("a contribution does not hold one nonce for each slot of its enclave");
         std::copy(nonce.pubnonce().begin(), nonce.pubnonce().end(), entry.pubnonce.begin());
         entries.push_back(entry);
         ++slot;
     }
-    if (std::find(params.slots.begin() + static_cast<std::ptrdiff_t>(slot), params.slots.end(), enclave) !=
-        params.slots.end())
+    if (std::find(params.slots.begin() + static_cast<std::ptrdiff_t>(slot), params.slots.end(),
+                  enclave) != params.slots.end())
         return mismatch("a contribution does not hold one nonce for each slot of its enclave");
     return entries;
 }
 
 } // namespace
 
-Result<CheckedContributions> check_contributions(KeygenState& keygen, const SigningAttempt& attempt,
-                                                 const KeygenState::Keys& keys,
-                                                 const std::vector<const wire::NonceContribution*>& contributions) {
+Result<CheckedContributions>
+check_contributions(KeygenState& keygen, const SigningAttempt& attempt,
+                    const KeygenState::Keys& keys,
+                    const std::vector<const wire::NonceContribution*>& contributions) {
     const KeygenParams& params = keygen.params();
     if (contributions.size() != params.enclaves.size())
         return mismatch("there is not one contribution of each enclave");
@@ -58,8 +62,9 @@ Result<CheckedContributions> check_contributions(KeygenState& keygen, const Sign
         given[enclave] = true;
         KEYMELD_TRY(entries[enclave], entries_of(params, enclave, *contribution));
         versions[enclave] = contribution->ledger_version();
-        tags[enclave] = contribution_tag(keygen.roster_key(), attempt.id(), params.enclaves[enclave], versions[enclave],
-                                         entries[enclave]);
+        tags[enclave] =
+            contribution_tag(keygen.roster_key(), attempt.id(), params.enclaves[enclave],
+                             versions[enclave], entries[enclave]);
         if (!secure::ct_equal(tags[enclave], as_bytes(contribution->tag())))
             return mismatch("a contribution is not the one that its enclave vouched for");
         if (enclave == keygen.own_enclave() && tags[enclave] != attempt.own.tag)
@@ -79,7 +84,8 @@ Result<CheckedContributions> check_contributions(KeygenState& keygen, const Sign
             auto nonce = musig::PubNonce::parse(entry.pubnonce);
             if (!nonce)
                 return fail(Errc::ContributionInvalid, "a public nonce is no pair of points")
-                    .with("blamed_user", params.session.expected_participants[entry.signer_index].text());
+                    .with("blamed_user",
+                          params.session.expected_participants[entry.signer_index].text());
             by_position[keys.position[entry.signer_index]] = *nonce;
         }
         keygen.note_peer_version(enclave, versions[enclave]);
@@ -95,7 +101,8 @@ Result<CheckedContributions> check_contributions(KeygenState& keygen, const Sign
     return out;
 }
 
-void put_contribution(const KeygenState& keygen, const OwnContribution& own, wire::NonceContribution& out) {
+void put_contribution(const KeygenState& keygen, const OwnContribution& own,
+                      wire::NonceContribution& out) {
     out.set_enclave(wire_bytes(keygen.params().enclaves[keygen.own_enclave()].bytes()));
     out.set_ledger_version(own.ledger_version);
     for (const NonceEntry& entry : own.nonces) {

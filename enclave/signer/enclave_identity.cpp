@@ -8,7 +8,8 @@ EnclaveIdentity EnclaveIdentity::generate(std::uint64_t epoch, std::uint64_t gen
     return from(crypto::SecretKey::generate(), epoch, generated_at);
 }
 
-EnclaveIdentity EnclaveIdentity::from(crypto::SecretKey key, std::uint64_t epoch, std::uint64_t generated_at) {
+EnclaveIdentity EnclaveIdentity::from(crypto::SecretKey key, std::uint64_t epoch,
+                                      std::uint64_t generated_at) {
     return {std::move(key), epoch, generated_at};
 }
 

@@ -1,4 +1,5 @@
-// The enclave's own key: what clients encrypt to, what peers know it by, and what everything sealed hangs on.
+// The enclave's own key: what clients encrypt to, what peers know it by, and what everything sealed
+// hangs on.
 #pragma once
 
 #include <cstdint>
@@ -8,20 +9,24 @@
 
 namespace keymeld::enclave {
 
-/// Made inside the enclave after the NSM's randomness was stirred in, and bound into its attestation documents. Whoever gets the secret
-/// can open every client's blob, impersonate the enclave to its peers and read its sealed state. Immutable; move-only.
+/// Made inside the enclave after the NSM's randomness was stirred in, and bound into its
+/// attestation documents. Whoever gets the secret can open every client's blob, impersonate the
+/// enclave to its peers and read its sealed state. Immutable; move-only.
 class EnclaveIdentity {
   public:
-    /// `epoch` from 1: one more with each new key of the same enclave. `generated_at` in seconds since the Unix epoch.
+    /// `epoch` from 1: one more with each new key of the same enclave. `generated_at` in seconds
+    /// since the Unix epoch.
     static EnclaveIdentity generate(std::uint64_t epoch, std::uint64_t generated_at);
-    static EnclaveIdentity from(crypto::SecretKey key, std::uint64_t epoch, std::uint64_t generated_at);
+    static EnclaveIdentity from(crypto::SecretKey key, std::uint64_t epoch,
+                                std::uint64_t generated_at);
 
     const crypto::SecretKey& key() const { return m_key; }
     const crypto::PlainPubKey& public_key() const { return m_key.public_key(); }
     std::uint64_t epoch() const { return m_epoch; }
     std::uint64_t generated_at() const { return m_generated_at; }
 
-    /// Key for the sealed state of one keygen session: HKDF(secret, "keymeld-seal-v1" || keygen id).
+    /// Key for the sealed state of one keygen session: HKDF(secret, "keymeld-seal-v1" || keygen
+    /// id).
     secure::SecretArray<32> seal_key(const KeygenId& keygen) const;
     /// Key of Marker: HKDF(secret, "keymeld-marks-v1").
     secure::SecretArray<32> mark_key() const;

@@ -5,22 +5,25 @@
 
 namespace keymeld::enclave {
 
-/// Made once the HMAC or signature was found right. Whatever then happens to the request, the nonce is used: if record() is not called it is
-/// remembered in memory as used for this.
+/// Made once the HMAC or signature was found right. Whatever then happens to the request, the nonce
+/// is used: if record() is not called it is remembered in memory as used for this.
 class HeaderNonce {
   public:
     /// X-Session-HMAC of this keygen session.
-    static HeaderNonce session(SignerCore& core, KeygenState& keygen, std::string_view nonce, NonceUse use);
+    static HeaderNonce session(SignerCore& core, KeygenState& keygen, std::string_view nonce,
+                               NonceUse use);
     /// X-Signing-HMAC of a registered participant.
-    static HeaderNonce signing(SignerCore& core, KeygenState& keygen, const UserId& user, const crypto::PlainPubKey& key,
-                               std::string_view nonce, NonceUse use);
+    static HeaderNonce signing(SignerCore& core, KeygenState& keygen, const UserId& user,
+                               const crypto::PlainPubKey& key, std::string_view nonce,
+                               NonceUse use);
     ~HeaderNonce();
     HeaderNonce(HeaderNonce&& other) noexcept;
     HeaderNonce& operator=(HeaderNonce&&) = delete;
     HeaderNonce(const HeaderNonce&) = delete;
     HeaderNonce& operator=(const HeaderNonce&) = delete;
 
-    /// `Errc::NonceReplayed` if it was used for anything else, here or, for a signing nonce, in any session of this enclave.
+    /// `Errc::NonceReplayed` if it was used for anything else, here or, for a signing nonce, in any
+    /// session of this enclave.
     Status check() const;
     /// True if it is a ledger fact that it was used for exactly this.
     bool recorded() const;

@@ -18,11 +18,13 @@ Result<Bytes> attestation_document(SignerCore& core, const std::string& nonce) {
     std::optional<Bytes> nonce_field;
     if (!nonce.empty())
         nonce_field = to_bytes(as_bytes(nonce));
-    return core.parts.nsm->attest(to_bytes(identity.public_key().bytes()), to_bytes(as_bytes(user_data)), nonce_field);
+    return core.parts.nsm->attest(to_bytes(identity.public_key().bytes()),
+                                  to_bytes(as_bytes(user_data)), nonce_field);
 }
 
 std::uint64_t micros(const timeval& time) {
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec);
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+           static_cast<std::uint64_t>(time.tv_usec);
 }
 
 } // namespace
@@ -55,8 +57,10 @@ Status attest(SignerCore& core, const wire::Attest& request, wire::AttestResult&
 Status ping(SignerCore& core, const Call& call, wire::PingResult& result) {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(call.now.steady - core.parts.started);
-    result.set_uptime_seconds(static_cast<std::uint64_t>(std::max<std::int64_t>(uptime.count(), 0)));
+    const auto uptime =
+        std::chrono::duration_cast<std::chrono::seconds>(call.now.steady - core.parts.started);
+    result.set_uptime_seconds(
+        static_cast<std::uint64_t>(std::max<std::int64_t>(uptime.count(), 0)));
     result.set_known_keygens(static_cast<std::uint32_t>(core.store.size()));
     result.set_active_signings(static_cast<std::uint32_t>(core.attempts.active()));
     result.set_cpu_micros(micros(usage.ru_utime) + micros(usage.ru_stime));
@@ -79,7 +83,8 @@ Status challenge(SignerCore& core, const Call& call, wire::ChallengeResult& resu
 
 Status introduce_peer(SignerCore& core, const Call& call, const wire::IntroducePeer& request,
                       wire::IntroducePeerResult& result) {
-    KEYMELD_TRY(const IntroducedPeer peer, core.peers.introduce(as_bytes(request.attestation_document()), call.now));
+    KEYMELD_TRY(const IntroducedPeer peer,
+                core.peers.introduce(as_bytes(request.attestation_document()), call.now));
     result.set_peer_public_key(wire_bytes(peer.key.bytes()));
     result.set_peer_key_epoch(peer.epoch);
     return {};

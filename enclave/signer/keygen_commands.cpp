@@ -11,21 +11,26 @@ namespace {
 
 constexpr std::size_t kHandoverSize = 32 + 32 + 32; // session secret, roster key, params digest
 
-std::string handover_context(const KeygenId& id) { return "handover:" + id.text(); }
+std::string handover_context(const KeygenId& id) {
+    return "handover:" + id.text();
+}
 
 crypto::Hash256 open_digest(const KeygenParams& params, const wire::OpenKeygen& request) {
-    return crypto::sha256({as_bytes("keymeld-open-keygen-v1"), params.digest, as_bytes(request.coordinator_pubkey()),
+    return crypto::sha256({as_bytes("keymeld-open-keygen-v1"), params.digest,
+                           as_bytes(request.coordinator_pubkey()),
                            crypto::sha256(as_bytes(request.coordinator_encrypted_private_key())),
                            crypto::sha256(as_bytes(request.encrypted_session_secret()))});
 }
 
 Error wrong_enclave(const char* pointer) {
-    return at(fail(Errc::WrongEnclave, "ciphertext does not open with this enclave's key"), pointer);
+    return at(fail(Errc::WrongEnclave, "ciphertext does not open with this enclave's key"),
+              pointer);
 }
 
 /// A blob of the size that the plaintext gives, opened.
-Result<secure::SecretBytes> open_blob(const SignerCore& core, const std::string& blob, std::size_t size,
-                                      const std::string& aad, const char* pointer) {
+Result<secure::SecretBytes> open_blob(const SignerCore& core, const std::string& blob,
+                                      std::size_t size, const std::string& aad,
+                                      const char* pointer) {
     if (blob.size() != size)
         return wrong_enclave(pointer);
     auto plaintext = crypto::ecies_open(core.parts.identity.key(), as_bytes(blob), as_bytes(aad));
@@ -34,7 +39,8 @@ Result<secure::SecretBytes> open_blob(const SignerCore& core, const std::string&
     return plaintext;
 }
 
-Result<Mark> check_binding(SignerCore& core, const std::string& blob, Mark owner, const char* pointer) {
+Result<Mark> check_binding(SignerCore& core, const std::string& blob, Mark owner,
+                           const char* pointer) {
     const auto binding_id = crypto::ecies_binding_id(as_bytes(blob));
     if (!binding_id)
         return wrong_enclave(pointer);
@@ -57,7 +63,8 @@ Status make_handovers(SignerCore& core, const KeygenState& keygen, wire::OpenKey
         KEYMELD_TRY(const crypto::PeerChannel* const channel, core.peers.introduced(peer));
         wire::OpenKeygenResult::Handover& handover = *result.add_handovers();
         handover.set_peer_public_key(wire_bytes(peer.bytes()));
-        handover.set_box(wire_bytes(channel->seal(handover_context(keygen.id()), content.expose())));
+        handover.set_box(
+            wire_bytes(channel->seal(handover_context(keygen.id()), content.expose())));
     }
     return {};
 }
@@ -73,7 +80,9 @@ Result<KeygenState*> existing(SignerCore& core, const KeygenId& id) {
     return nullptr;
 }
 
-Error duplicate() { return fail(Errc::DuplicateId, "keygen session id is in use with other content"); }
+Error duplicate() {
+    return fail(Errc::DuplicateId, "keygen session id is in use with other content");
+}
 
 /// What the coordinator client sent, opened and checked.
 struct OpenedSecrets {
@@ -92,24 +101,31 @@ Result<OpenedSecrets> open_secrets(SignerCore& core, const KeygenId& id, const K
         return at(std::move(public_key).error(), "/coordinator_pubkey");
     const Mark owner = core.marker.user(id, coordinator);
     OpenedSecrets out;
-    KEYMELD_TRY(out.key_blob, check_binding(core, request.coordinator_encrypted_private_key(), owner, kKeyField));
-    KEYMELD_TRY(out.secret_blob, check_binding(core, request.encrypted_session_secret(), owner, kSecretField));
+    KEYMELD_TRY(out.key_blob,
+                check_binding(core, request.coordinator_encrypted_private_key(), owner, kKeyField));
+    KEYMELD_TRY(out.secret_blob,
+                check_binding(core, request.encrypted_session_secret(), owner, kSecretField));
 
     // Opened only to check coordinator_pubkey, and erased with this block.
     {
-        const std::string aad = params.ecies_aad ? bitcoin::coordinator_key_aad(id, coordinator) : "";
-        KEYMELD_TRY(const auto plaintext,
-                    open_blob(core, request.coordinator_encrypted_private_key(), kKeyBlob, aad, kKeyField));
+        const std::string aad =
+            params.ecies_aad ? bitcoin::coordinator_key_aad(id, coordinator) : "";
+        KEYMELD_TRY(
+            const auto plaintext,
+            open_blob(core, request.coordinator_encrypted_private_key(), kKeyBlob, aad, kKeyField));
         const auto key = crypto::SecretKey::parse(plaintext.expose());
         if (!key || key->public_key() != *public_key)
-            return at(fail(Errc::KeyMismatch, "public key is not the private key times G"), "/coordinator_pubkey");
+            return at(fail(Errc::KeyMismatch, "public key is not the private key times G"),
+                      "/coordinator_pubkey");
     }
     const std::string aad =
         params.ecies_aad ? bitcoin::session_secret_aad(id, coordinator, params.params_id()) : "";
-    KEYMELD_TRY(const auto text, open_blob(core, request.encrypted_session_secret(), kSecretBlob, aad, kSecretField));
+    KEYMELD_TRY(const auto text, open_blob(core, request.encrypted_session_secret(), kSecretBlob,
+                                           aad, kSecretField));
     auto secret = secure::secret_from_hex<32>(text.expose());
     if (!secret)
-        return at(fail(Errc::ValidationFailed, "session secret is not 64 hex characters"), kSecretField);
+        return at(fail(Errc::ValidationFailed, "session secret is not 64 hex characters"),
+                  kSecretField);
     out.session_secret = std::move(*secret);
     return out;
 }
@@ -122,7 +138,8 @@ void put_sealed(SealedBlob sealed, wire::SealedUpdate& out) {
     out.set_blob(wire_bytes(sealed.blob));
 }
 
-Status open_keygen(SignerCore& core, const Call& call, const wire::OpenKeygen& request, wire::OpenKeygenResult& result) {
+Status open_keygen(SignerCore& core, const Call& call, const wire::OpenKeygen& request,
+                   wire::OpenKeygenResult& result) {
     KEYMELD_TRY(const KeygenId id, keygen_id_of(request.keygen_id()));
     KEYMELD_TRY(KeygenParams params, KeygenParams::parse(request.params()));
     if (params.enclaves.front() != core.parts.identity.public_key())
@@ -136,8 +153,8 @@ Status open_keygen(SignerCore& core, const Call& call, const wire::OpenKeygen& r
     if (keygen == nullptr) {
         KEYMELD_TRY(OpenedSecrets opened, open_secrets(core, id, params, request));
         auto fresh = std::make_unique<KeygenState>(core.parts.identity, id, std::move(params),
-                                                   std::move(opened.session_secret), secure::random_secret<32>(),
-                                                   core.parts.limits);
+                                                   std::move(opened.session_secret),
+                                                   secure::random_secret<32>(), core.parts.limits);
         fresh->set_opening({digest, opened.key_blob, opened.secret_blob});
         keygen = &core.store.add(std::move(fresh));
     }
@@ -146,7 +163,8 @@ Status open_keygen(SignerCore& core, const Call& call, const wire::OpenKeygen& r
     return {};
 }
 
-Status join_keygen(SignerCore& core, const Call& call, const wire::JoinKeygen& request, wire::JoinKeygenResult& result) {
+Status join_keygen(SignerCore& core, const Call& call, const wire::JoinKeygen& request,
+                   wire::JoinKeygenResult& result) {
     KEYMELD_TRY(const KeygenId id, keygen_id_of(request.keygen_id()));
     KEYMELD_TRY(KeygenParams params, KeygenParams::parse(request.params()));
     KEYMELD_TRY(const auto coordinator, point_of(request.coordinator_enclave()));
@@ -163,7 +181,8 @@ Status join_keygen(SignerCore& core, const Call& call, const wire::JoinKeygen& r
     const ByteView secret = content.expose().first(32);
     const ByteView roster_key = content.expose().subspan(32, 32);
     if (!secure::ct_equal(content.expose().last(32), params.digest))
-        return fail(Errc::RosterMismatch, "parameters are not those that the coordinator enclave holds");
+        return fail(Errc::RosterMismatch,
+                    "parameters are not those that the coordinator enclave holds");
     if (keygen != nullptr) {
         const bool same = keygen->params().digest == params.digest &&
                           secure::ct_equal(keygen->session_secret().expose(), secret) &&
@@ -172,14 +191,16 @@ Status join_keygen(SignerCore& core, const Call& call, const wire::JoinKeygen& r
             return duplicate();
     } else {
         keygen = &core.store.add(std::make_unique<KeygenState>(
-            core.parts.identity, id, std::move(params), secure::SecretArray<32>::copy_of(secret.first<32>()),
+            core.parts.identity, id, std::move(params),
+            secure::SecretArray<32>::copy_of(secret.first<32>()),
             RosterKey::copy_of(roster_key.first<32>()), core.parts.limits));
     }
     put_sealed(keygen->take_update(call.stream), *result.mutable_sealed());
     return {};
 }
 
-Status fail_keygen(SignerCore& core, const Call& call, const wire::FailKeygen& request, wire::FailKeygenResult& result) {
+Status fail_keygen(SignerCore& core, const Call& call, const wire::FailKeygen& request,
+                   wire::FailKeygenResult& result) {
     KEYMELD_TRY(const KeygenId id, keygen_id_of(request.keygen_id()));
     KEYMELD_TRY(KeygenState* const keygen, core.store.find(id));
     if (keygen->phase() != Phase::Failed)
@@ -207,7 +228,10 @@ Status restore(SignerCore& core, const wire::Restore& request, wire::RestoreResu
     if (updates.empty())
         return fail(Errc::SealBroken, "nothing was given back");
     KEYMELD_CHECK(core.store.may_restore(id, updates.back().version));
-    KEYMELD_TRY(auto state, KeygenState::restore(core.parts.identity, id, updates, core.parts.limits));
+    KEYMELD_TRY(auto state,
+                KeygenState::restore(core.parts.identity, id, updates, core.parts.limits));
+    if (!core.bindings.has_room(state->participants().size() + 2))
+        return fail(Errc::Overloaded, "this enclave remembers as many ciphertexts as it can");
     result.set_version(core.store.add(std::move(state)).version());
     return {};
 }

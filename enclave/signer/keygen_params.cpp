@@ -29,14 +29,16 @@ Result<bitcoin::TweakConfig> tweak_of(const wire::TweakConfig& message) {
 Result<std::vector<UserId>> participants_of(const wire::KeygenParams& message) {
     const auto count = static_cast<std::size_t>(message.expected_participants_size());
     if (count < kMinParticipants || count > kMaxParticipants)
-        return at(fail(Errc::InvalidArgument, "a session has 2 to 1000 participants"), "/expected_participants");
+        return at(fail(Errc::InvalidArgument, "a session has 2 to 1000 participants"),
+                  "/expected_participants");
     std::vector<UserId> users;
     users.reserve(count);
     std::unordered_set<Uuid> seen;
     for (const std::string& field : message.expected_participants()) {
         KEYMELD_TRY(const UserId user, user_id_of(field));
         if (!seen.insert(user).second)
-            return at(fail(Errc::InvalidArgument, "a participant is listed twice"), "/expected_participants");
+            return at(fail(Errc::InvalidArgument, "a participant is listed twice"),
+                      "/expected_participants");
         users.push_back(user);
     }
     return users;
@@ -50,8 +52,8 @@ Result<KeygenParams> KeygenParams::parse(const wire::KeygenParams& message) {
     KEYMELD_TRY(out.session.tweak, tweak_of(message.tweak()));
     if (message.key_order() != wire::USER_ID && message.key_order() != wire::BIP327_SORTED)
         return at(fail(Errc::InvalidArgument, "unknown key order"), "/key_order");
-    out.session.key_order =
-        message.key_order() == wire::USER_ID ? bitcoin::KeyOrder::UserId : bitcoin::KeyOrder::Bip327Sorted;
+    out.session.key_order = message.key_order() == wire::USER_ID ? bitcoin::KeyOrder::UserId
+                                                                 : bitcoin::KeyOrder::Bip327Sorted;
     out.session.max_signing_sessions = message.max_signing_sessions();
     out.ecies_aad = message.ecies_aad();
 
@@ -59,7 +61,8 @@ Result<KeygenParams> KeygenParams::parse(const wire::KeygenParams& message) {
         return fail(Errc::InvalidArgument, "there is not one slot for each participant");
     std::unordered_map<std::string, std::uint16_t> known;
     for (const std::string& field : message.slot_enclaves()) {
-        const auto [entry, fresh] = known.try_emplace(field, static_cast<std::uint16_t>(out.enclaves.size()));
+        const auto [entry, fresh] =
+            known.try_emplace(field, static_cast<std::uint16_t>(out.enclaves.size()));
         if (fresh) {
             if (out.enclaves.size() == kMaxEnclavesOfKeygen)
                 return fail(Errc::InvalidArgument, "a session is spread over too many enclaves");

@@ -1,4 +1,5 @@
-// Everything that is fixed when a keygen session is created (enclave.proto KeygenParams), checked and typed.
+// Everything that is fixed when a keygen session is created (enclave.proto KeygenParams), checked
+// and typed.
 #pragma once
 
 #include <optional>
@@ -17,14 +18,16 @@ class KeygenParams;
 namespace keymeld::enclave {
 
 struct KeygenParams {
-    bitcoin::SessionParams session;             ///< what clients name in their AAD
-    std::vector<crypto::PlainPubKey> enclaves;  ///< every enclave of the session once; [0] is the coordinator enclave
-    std::vector<std::uint16_t> slots;           ///< enclave of each participant, index into `enclaves`
+    bitcoin::SessionParams session; ///< what clients name in their AAD
+    std::vector<crypto::PlainPubKey>
+        enclaves; ///< every enclave of the session once; [0] is the coordinator enclave
+    std::vector<std::uint16_t> slots; ///< enclave of each participant, index into `enclaves`
     bool ecies_aad = false;
-    crypto::Hash256 digest{};                   ///< over all of the above, the same at every enclave of the session
+    crypto::Hash256 digest{}; ///< over all of the above, the same at every enclave of the session
 
-    /// 2..1000 participants without duplicates, as many slots, slot 0 at the coordinator enclave, a known tweak type with the value that it
-    /// takes. `Errc::InvalidArgument`, `Errc::InvalidPoint`, `Errc::InvalidScalar` (tweak not below the group order, with pointer).
+    /// 2..1000 participants without duplicates, as many slots, slot 0 at the coordinator enclave, a
+    /// known tweak type with the value that it takes. `Errc::InvalidArgument`,
+    /// `Errc::InvalidPoint`, `Errc::InvalidScalar` (tweak not below the group order, with pointer).
     static Result<KeygenParams> parse(const wire::KeygenParams& message);
 
     std::size_t participants() const { return session.expected_participants.size(); }

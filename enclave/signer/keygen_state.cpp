@@ -11,19 +11,24 @@ namespace {
 constexpr std::uint8_t kStateFormat = 1;
 constexpr std::uint8_t kHasPublicKey = 1;
 constexpr std::uint8_t kHasPrivateKey = 2;
-// Deltas are cheap to write and dear to read back: at most so many, or as many as the ledger had entries at the last snapshot, so that writing
-// snapshots costs a constant share of writing deltas however long the ledger gets.
+// Deltas are cheap to write and dear to read back: at most so many, or as many as the ledger had
+// entries at the last snapshot, so that writing snapshots costs a constant share of writing deltas
+// however long the ledger gets.
 constexpr std::size_t kMinDeltas = 64;
 
-Error broken() { return fail(Errc::SealBroken, "sealed state does not have the form that this signer writes"); }
+Error broken() {
+    return fail(Errc::SealBroken, "sealed state does not have the form that this signer writes");
+}
 
 } // namespace
 
 KeygenState::KeygenState(const EnclaveIdentity& identity, const KeygenId& id, const Limits& limits)
-    : recent_nonces(limits.max_read_nonces), m_limits(limits), m_id(id), m_chain(id, identity.seal_key(id)) {}
+    : recent_nonces(limits.max_session_nonces), m_limits(limits), m_id(id),
+      m_chain(id, identity.seal_key(id)) {}
 
 KeygenState::KeygenState(const EnclaveIdentity& identity, const KeygenId& id, KeygenParams params,
-                         secure::SecretArray<32> session_secret, RosterKey roster_key, const Limits& limits)
+                         secure::SecretArray<32> session_secret, RosterKey roster_key,
+                         const Limits& limits)
     : KeygenState(identity, id, limits) {
     m_params = std::move(params);
     m_own_enclave = m_params.enclave_index(identity.public_key()).value();
@@ -36,15 +41,18 @@ KeygenState::KeygenState(const EnclaveIdentity& identity, const KeygenId& id, Ke
 
 KeygenState::~KeygenState() = default;
 
-Result<std::unique_ptr<KeygenState>> KeygenState::restore(const EnclaveIdentity& identity, const KeygenId& id,
-                                                          std::span<const SealedView> updates, const Limits& limits) {
+Result<std::unique_ptr<KeygenState>> KeygenState::restore(const EnclaveIdentity& identity,
+                                                          const KeygenId& id,
+                                                          std::span<const SealedView> updates,
+                                                          const Limits& limits) {
     if (updates.empty() || !updates.front().snapshot)
         return fail(Errc::SealBroken, "sealed state starts with a snapshot");
     std::unique_ptr<KeygenState> state(new KeygenState(identity, id, limits));
     for (const SealedView& update : updates) {
         if (update.snapshot != (&update == &updates.front()))
             return fail(Errc::SealBroken, "sealed state is one snapshot and the deltas after it");
-        KEYMELD_TRY(const auto plaintext, state->m_chain.open(update.version, update.snapshot, update.blob));
+        KEYMELD_TRY(const auto plaintext,
+                    state->m_chain.open(update.version, update.snapshot, update.blob));
         if (!(update.snapshot ? state->decode(plaintext.expose(), identity.public_key())
                               : state->apply_delta(plaintext.expose())))
             return broken();
@@ -53,8 +61,9 @@ Result<std::unique_ptr<KeygenState>> KeygenState::restore(const EnclaveIdentity&
     return state;
 }
 
-Result<std::unique_ptr<KeygenState>> KeygenState::unpark(const EnclaveIdentity& identity, const KeygenId& id,
-                                                         std::uint64_t version, ByteView blob, const Limits& limits) {
+Result<std::unique_ptr<KeygenState>> KeygenState::unpark(const EnclaveIdentity& identity,
+                                                         const KeygenId& id, std::uint64_t version,
+                                                         ByteView blob, const Limits& limits) {
     std::unique_ptr<KeygenState> state(new KeygenState(identity, id, limits));
     KEYMELD_TRY(const auto plaintext, state->m_chain.unpark(version, blob));
     if (!state->decode(plaintext.expose(), identity.public_key()))
@@ -64,8 +73,13 @@ Result<std::unique_ptr<KeygenState>> KeygenState::unpark(const EnclaveIdentity& 
 }
 
 bool KeygenState::has_registrations() const {
-    return std::any_of(m_participants.begin(), m_participants.end(),
-                       [](const Participant& participant) { return participant.public_key.has_value(); });
+    return private_keys() != 0;
+}
+
+std::size_t KeygenState::private_keys() const {
+    return static_cast<std::size_t>(std::count_if(
+        m_participants.begin(), m_participants.end(),
+        [](const Participant& participant) { return participant.private_key.has_value(); }));
 }
 
 void KeygenState::set_opening(const Opening& opening) {
@@ -73,8 +87,10 @@ void KeygenState::set_opening(const Opening& opening) {
     m_snapshot_due = true;
 }
 
-void KeygenState::register_participant(std::uint32_t signer_index, const crypto::PlainPubKey& public_key,
-                                       session::ApprovalPolicy policy, crypto::SecretKey private_key, Mark blob) {
+void KeygenState::register_participant(std::uint32_t signer_index,
+                                       const crypto::PlainPubKey& public_key,
+                                       session::ApprovalPolicy policy,
+                                       crypto::SecretKey private_key, Mark blob) {
     m_pending.u8(static_cast<std::uint8_t>(FactTag::Registered));
     m_pending.u32(signer_index);
     m_pending.raw(public_key.bytes());
@@ -142,10 +158,11 @@ Bytes KeygenState::park() const {
     return m_chain.park(state.written());
 }
 
-Result<KeygenState::Keys> KeygenState::keys_for(musig::KeyAggCache& cache,
-                                                std::span<const crypto::PlainPubKey> by_signer_index) const {
-    const auto positions = bitcoin::aggregation_order(m_params.session.expected_participants, by_signer_index,
-                                                      m_params.session.key_order);
+Result<KeygenState::Keys>
+KeygenState::keys_for(musig::KeyAggCache& cache,
+                      std::span<const crypto::PlainPubKey> by_signer_index) const {
+    const auto positions = bitcoin::aggregation_order(m_params.session.expected_participants,
+                                                      by_signer_index, m_params.session.key_order);
     std::vector<crypto::PlainPubKey> ordered;
     std::vector<std::uint32_t> order;
     std::vector<std::uint32_t> position(by_signer_index.size());
@@ -155,7 +172,8 @@ Result<KeygenState::Keys> KeygenState::keys_for(musig::KeyAggCache& cache,
         ordered.push_back(by_signer_index[signer_index]);
     }
     KEYMELD_TRY(const auto untweaked, cache.get(ordered, {}));
-    KEYMELD_TRY(const auto tweaks, tweak_taproot::tweaks_for(untweaked.key().bytes(), m_params.session.tweak));
+    KEYMELD_TRY(const auto tweaks,
+                tweak_taproot::tweaks_for(untweaked.key().bytes(), m_params.session.tweak));
     KEYMELD_TRY(auto aggregate, cache.get(ordered, tweaks));
     return Keys{std::move(aggregate), std::move(order), std::move(position)};
 }
@@ -223,7 +241,8 @@ Status KeygenState::decode(ByteView snapshot, const crypto::PlainPubKey& own_key
         return broken();
     m_own_enclave = *own;
     const std::uint8_t phase = in.u8();
-    if (phase < static_cast<std::uint8_t>(Phase::Collecting) || phase > static_cast<std::uint8_t>(Phase::Failed))
+    if (phase < static_cast<std::uint8_t>(Phase::Collecting) ||
+        phase > static_cast<std::uint8_t>(Phase::Failed))
         return broken();
     m_phase = static_cast<Phase>(phase);
     KEYMELD_TRY(m_session_secret, secure::SecretArray<32>::from_bytes(in.raw(32)));

@@ -1,7 +1,9 @@
-// One keygen session at one enclave: the core that never changes after completion, the ledger that grows, the attempts under way.
+// One keygen session at one enclave: the core that never changes after completion, the ledger that
+// grows, the attempts under way.
 //
-// Durable changes are recorded as facts; the next sealed update that goes out carries all facts recorded since the last one, so a change
-// whose request failed late is never lost. Nothing here judges whether a change may be made: that is the commands' work.
+// Durable changes are recorded as facts; the next sealed update that goes out carries all facts
+// recorded since the last one, so a change whose request failed late is never lost. Nothing here
+// judges whether a change may be made: that is the commands' work.
 #pragma once
 
 #include <memory>
@@ -26,10 +28,11 @@ namespace keymeld::enclave {
 enum class Phase : std::uint8_t { Collecting = 1, Completed = 2, Failed = 3 };
 
 struct Participant {
-    std::optional<crypto::PlainPubKey> public_key; ///< of ours from registration on, of the others from completion on
+    std::optional<crypto::PlainPubKey>
+        public_key; ///< of ours from registration on, of the others from completion on
     session::ApprovalPolicy policy = session::ApprovalPolicy::None;
-    std::optional<crypto::SecretKey> private_key;  ///< ours only
-    Mark blob = 0;                                 ///< the ciphertext it came in; 0 if not ours
+    std::optional<crypto::SecretKey> private_key; ///< ours only
+    Mark blob = 0;                                ///< the ciphertext it came in; 0 if not ours
 };
 
 /// What only the coordinator enclave has: what the session was opened with.
@@ -56,11 +59,14 @@ class KeygenState {
     KeygenState& operator=(const KeygenState&) = delete;
 
     /// From a snapshot and the deltas after it. `Errc::SealBroken`.
-    static Result<std::unique_ptr<KeygenState>> restore(const EnclaveIdentity& identity, const KeygenId& id,
-                                                        std::span<const SealedView> updates, const Limits& limits);
+    static Result<std::unique_ptr<KeygenState>> restore(const EnclaveIdentity& identity,
+                                                        const KeygenId& id,
+                                                        std::span<const SealedView> updates,
+                                                        const Limits& limits);
     /// From what park() gave.
-    static Result<std::unique_ptr<KeygenState>> unpark(const EnclaveIdentity& identity, const KeygenId& id,
-                                                       std::uint64_t version, ByteView blob, const Limits& limits);
+    static Result<std::unique_ptr<KeygenState>> unpark(const EnclaveIdentity& identity,
+                                                       const KeygenId& id, std::uint64_t version,
+                                                       ByteView blob, const Limits& limits);
 
     const KeygenId& id() const { return m_id; }
     const KeygenParams& params() const { return m_params; }
@@ -72,18 +78,23 @@ class KeygenState {
     const RosterKey& roster_key() const { return m_roster_key; }
     Phase phase() const { return m_phase; }
     const std::vector<Participant>& participants() const { return m_participants; }
-    bool is_ours(std::uint32_t signer_index) const { return m_params.slots[signer_index] == m_own_enclave; }
+    bool is_ours(std::uint32_t signer_index) const {
+        return m_params.slots[signer_index] == m_own_enclave;
+    }
     /// True once a participant of ours has registered.
     bool has_registrations() const;
+    std::size_t private_keys() const;
     const Opening& opening() const { return m_opening; }
     const Ledger& ledger() const { return m_ledger; }
 
     // Durable changes.
     void set_opening(const Opening& opening);
     void register_participant(std::uint32_t signer_index, const crypto::PlainPubKey& public_key,
-                              session::ApprovalPolicy policy, crypto::SecretKey private_key, Mark blob);
+                              session::ApprovalPolicy policy, crypto::SecretKey private_key,
+                              Mark blob);
     /// Takes the whole list, one per participant; the core is fixed from now on.
-    void complete(std::span<const crypto::PlainPubKey> keys, std::span<const session::ApprovalPolicy> policies);
+    void complete(std::span<const crypto::PlainPubKey> keys,
+                  std::span<const session::ApprovalPolicy> policies);
     /// Erases the private keys.
     void mark_failed();
     template <class Fact> void record(const Fact& fact) {
@@ -91,13 +102,16 @@ class KeygenState {
         m_ledger.apply(fact);
     }
     /// In memory at once; sealed with the next update, for round 2 has none.
-    void note_peer_version(std::uint16_t enclave, std::uint64_t version) { m_ledger.apply(PeerSeen{enclave, version}); }
+    void note_peer_version(std::uint16_t enclave, std::uint64_t version) {
+        m_ledger.apply(PeerSeen{enclave, version});
+    }
     /// True if `more` bytes of facts still fit into what can be given back in one Restore.
     bool has_room(std::size_t more) const;
 
     // Sealing.
     std::uint64_t version() const { return m_chain.version(); }
-    /// True if the gateway of `stream` lacks something: facts since the last update, or an update that was answered on another stream.
+    /// True if the gateway of `stream` lacks something: facts since the last update, or an update
+    /// that was answered on another stream.
     bool needs_update(std::uint64_t stream) const;
     bool has_pending() const { return !m_pending.empty(); }
     /// The next update: a delta, or a snapshot if one is due, or if there is nothing new.
@@ -110,8 +124,10 @@ class KeygenState {
         std::vector<std::uint32_t> order;    ///< signer_index at each position of the aggregation
         std::vector<std::uint32_t> position; ///< the inverse
     };
-    /// For the keys of all participants, by signer_index. Errors as KeyAggContext::create() and of the tweak rules.
-    Result<Keys> keys_for(musig::KeyAggCache& cache, std::span<const crypto::PlainPubKey> by_signer_index) const;
+    /// For the keys of all participants, by signer_index. Errors as KeyAggContext::create() and of
+    /// the tweak rules.
+    Result<Keys> keys_for(musig::KeyAggCache& cache,
+                          std::span<const crypto::PlainPubKey> by_signer_index) const;
     /// Of a completed session.
     Result<const Keys*> keys(musig::KeyAggCache& cache);
     SigningAttempt* attempt(const SigningId& signing);
@@ -120,7 +136,7 @@ class KeygenState {
     void erase_attempts() { m_attempts.clear(); }
     bool has_active_attempts() const;
 
-    /// Nonces of reads and of authentic requests that failed.
+    /// Session nonces of reads and of authentic requests that failed.
     RecentNonces recent_nonces;
 
   private:

@@ -6,16 +6,18 @@ namespace keymeld::enclave {
 namespace {
 
 constexpr int kPastShift = 62;
-// How far from the cold end a session to park is looked for, when those at the end have attempts under way.
+// How far from the cold end a session to park is looked for, when those at the end have attempts
+// under way.
 constexpr std::size_t kParkScan = 64;
 // What a parked session takes beyond its blob.
 constexpr std::size_t kParkedOverhead = 256;
 
 } // namespace
 
-KeygenStore::KeygenStore(const EnclaveIdentity& identity, const Marker& marker, BlobBindings& bindings,
-                         SigningNonces& nonces, const Limits& limits)
-    : m_identity(identity), m_marker(marker), m_bindings(bindings), m_nonces(nonces), m_limits(limits) {}
+KeygenStore::KeygenStore(const EnclaveIdentity& identity, const Marker& marker,
+                         BlobBindings& bindings, SigningNonces& nonces, const Limits& limits)
+    : m_identity(identity), m_marker(marker), m_bindings(bindings), m_nonces(nonces),
+      m_limits(limits) {}
 
 KeygenStore::PastEntry KeygenStore::past_of(const KeygenId& id) const {
     const auto word = m_history.find(m_marker.keygen(id));
@@ -35,7 +37,8 @@ Result<KeygenState*> KeygenStore::find(const KeygenId& id) {
         return found->second.state.get();
     }
     if (const auto found = m_parked.find(id); found != m_parked.end()) {
-        KEYMELD_TRY(auto state, KeygenState::unpark(m_identity, id, found->second.version, found->second.blob, m_limits));
+        KEYMELD_TRY(auto state, KeygenState::unpark(m_identity, id, found->second.version,
+                                                    found->second.blob, m_limits));
         drop_parked(id);
         return &insert(std::move(state));
     }
@@ -67,7 +70,8 @@ Status KeygenStore::may_restore(const KeygenId& id, std::uint64_t version) const
         return fail(Errc::StateRolledBack, "keygen session was deleted");
     case Past::Evicted:
         if (version < past.version)
-            return fail(Errc::StateRolledBack, "sealed state is older than what this enclave has had");
+            return fail(Errc::StateRolledBack,
+                        "sealed state is older than what this enclave has had");
         return {};
     case Past::None:
         break;
@@ -99,7 +103,7 @@ KeygenState& KeygenStore::insert(std::unique_ptr<KeygenState> state) {
     const KeygenId id = state->id();
     m_recent.push_front(id);
     Loaded& loaded = m_loaded[id];
-    loaded = {std::move(state), m_recent.begin(), 0};
+    loaded = {std::move(state), m_recent.begin(), 0, 0};
     recount(loaded);
     KeygenState& out = *loaded.state;
     shrink(id);
@@ -107,13 +111,24 @@ KeygenState& KeygenStore::insert(std::unique_ptr<KeygenState> state) {
 }
 
 void KeygenStore::recount(Loaded& loaded) {
-    const std::size_t now = loaded.state->ledger().entries();
-    m_entries += now - loaded.counted;
-    loaded.counted = now;
+    const std::size_t entries = loaded.state->ledger().entries();
+    const std::size_t keys = loaded.state->private_keys();
+    m_entries += entries - loaded.entries;
+    m_keys += keys - loaded.keys;
+    loaded.entries = entries;
+    loaded.keys = keys;
+}
+
+void KeygenStore::unload(std::unordered_map<KeygenId, Loaded>::iterator loaded) {
+    m_entries -= loaded->second.entries;
+    m_keys -= loaded->second.keys;
+    m_recent.erase(loaded->second.place);
+    m_loaded.erase(loaded);
 }
 
 void KeygenStore::shrink(const KeygenId& keep) {
-    while (m_loaded.size() > m_limits.max_keygens || m_entries > m_limits.max_ledger_entries) {
+    while (m_loaded.size() > m_limits.max_keygens || m_entries > m_limits.max_ledger_entries ||
+           m_keys > m_limits.max_private_keys) {
         auto candidate = m_recent.rbegin();
         for (std::size_t i = 0; i < kParkScan && candidate != m_recent.rend(); ++i, ++candidate) {
             const KeygenState& state = *m_loaded.at(*candidate).state;
@@ -133,15 +148,14 @@ void KeygenStore::park(const KeygenId& id) {
     KeygenState& state = *found->second.state;
     note_past(id, Past::Evicted, state.version());
     if (m_limits.max_parked_bytes != 0) {
-        Parked parked{state.version(), state.park(), m_parked_order.insert(m_parked_order.end(), id)};
+        Parked parked{state.version(), state.park(),
+                      m_parked_order.insert(m_parked_order.end(), id)};
         m_parked_bytes += parked.blob.size() + kParkedOverhead;
         m_parked.insert_or_assign(id, std::move(parked));
         while (m_parked_bytes > m_limits.max_parked_bytes)
             drop_parked(KeygenId(m_parked_order.front()));
     }
-    m_entries -= found->second.counted;
-    m_recent.erase(found->second.place);
-    m_loaded.erase(found);
+    unload(found);
 }
 
 void KeygenStore::drop_parked(const KeygenId& id) {
@@ -156,9 +170,7 @@ Status KeygenStore::remove(const KeygenId& id) {
         const KeygenState& state = *found->second.state;
         const bool given_up = state.phase() == Phase::Collecting && !state.has_registrations();
         note_past(id, given_up ? Past::GivenUp : Past::Deleted, state.version());
-        m_entries -= found->second.counted;
-        m_recent.erase(found->second.place);
-        m_loaded.erase(found);
+        unload(found);
         return {};
     }
     const Past past = past_of(id).past;
@@ -168,8 +180,8 @@ Status KeygenStore::remove(const KeygenId& id) {
         return fail(Errc::Overloaded, "this enclave remembers as many sessions as it can");
     if (m_parked.contains(id))
         drop_parked(id);
-    // Never seen in this life of the process: a creation that failed here, which may be repeated, or a session from before a
-    // restart, which must not be given back.
+    // Never seen in this life of the process: a creation that failed here, which may be repeated,
+    // or a session from before a restart, which must not be given back.
     note_past(id, past == Past::None ? Past::GivenUp : Past::Deleted, 0);
     return {};
 }

@@ -1,5 +1,6 @@
-// The keygen sessions of this process: in clear (bounded, least recently used go first), parked (sealed, in ordinary memory), and the memory
-// of those that went, so that an old version never comes back within one life of the process.
+// The keygen sessions of this process: in clear (bounded, least recently used go first), parked
+// (sealed, in ordinary memory), and the memory of those that went, so that an old version never
+// comes back within one life of the process.
 #pragma once
 
 #include <list>
@@ -14,21 +15,26 @@ namespace keymeld::enclave {
 class KeygenStore {
   public:
     /// All must outlive the store.
-    KeygenStore(const EnclaveIdentity& identity, const Marker& marker, BlobBindings& bindings, SigningNonces& nonces,
-                const Limits& limits);
+    KeygenStore(const EnclaveIdentity& identity, const Marker& marker, BlobBindings& bindings,
+                SigningNonces& nonces, const Limits& limits);
 
-    /// The session, now the most recently used. `Errc::NotFound` if it was deleted here, `Errc::StateUnknown` if the gateway must give it
-    /// back. The reference is valid until the next add(), find() or remove() for another session.
+    /// The session, now the most recently used. `Errc::NotFound` if it was deleted here,
+    /// `Errc::StateUnknown` if the gateway must give it back. The reference is valid until the next
+    /// add(), find() or remove() for another session.
     Result<KeygenState*> find(const KeygenId& id);
-    /// For a new session under this id: success means that no trace of one forbids it. `Errc::DuplicateId` if one was deleted,
-    /// `Errc::StateUnknown` if one was evicted, `Errc::Overloaded`. Ids in memory are the caller's to check with find() first.
+    /// For a new session under this id: success means that no trace of one forbids it.
+    /// `Errc::DuplicateId` if one was deleted, `Errc::StateUnknown` if one was evicted,
+    /// `Errc::Overloaded`. Ids in memory are the caller's to check with find() first.
     Status may_create(const KeygenId& id) const;
-    /// For a session given back at `version`: `Errc::StateRolledBack` if a later one was here, or if it was deleted.
+    /// For a session given back at `version`: `Errc::StateRolledBack` if a later one was here, or
+    /// if it was deleted.
     Status may_restore(const KeygenId& id, std::uint64_t version) const;
-    /// Takes a session whose id is not in memory, binds its blobs, learns its used nonces, and parks others if there are too many.
+    /// Takes a session whose id is not in memory, binds its blobs, learns its used nonces, and
+    /// parks others if there are too many.
     KeygenState& add(std::unique_ptr<KeygenState> state);
-    /// Destroys the session. If a participant registered here, or it is not in memory, its id stays refused; a creation that was given
-    /// up before may be repeated (rest-v1.md 2.4), but what was sealed of it is worthless. `Errc::Overloaded` if an unknown id cannot be noted.
+    /// Destroys the session. If a participant registered here, or it is not in memory, its id stays
+    /// refused; a creation that was given up before may be repeated (rest-v1.md 2.4), but what was
+    /// sealed of it is worthless. `Errc::Overloaded` if an unknown id cannot be noted.
     Status remove(const KeygenId& id);
 
     std::size_t size() const { return m_loaded.size(); }
@@ -43,7 +49,8 @@ class KeygenStore {
     struct Loaded {
         std::unique_ptr<KeygenState> state;
         std::list<KeygenId>::iterator place; // in m_recent, most recent first
-        std::size_t counted = 0;             // entries in m_entries
+        std::size_t entries = 0;             // counted in m_entries
+        std::size_t keys = 0;                // counted in m_keys
     };
     struct Parked {
         std::uint64_t version = 0;
@@ -55,6 +62,7 @@ class KeygenStore {
     void note_past(const KeygenId& id, Past past, std::uint64_t version);
     KeygenState& insert(std::unique_ptr<KeygenState> state);
     void recount(Loaded& loaded);
+    void unload(std::unordered_map<KeygenId, Loaded>::iterator loaded);
     void shrink(const KeygenId& keep);
     void park(const KeygenId& id);
     void drop_parked(const KeygenId& id);
@@ -68,6 +76,7 @@ class KeygenStore {
     std::unordered_map<KeygenId, Loaded> m_loaded;
     std::list<KeygenId> m_recent;
     std::size_t m_entries = 0;
+    std::size_t m_keys = 0;
     std::unordered_map<KeygenId, Parked> m_parked;
     std::list<KeygenId> m_parked_order;
     std::size_t m_parked_bytes = 0;

@@ -38,7 +38,9 @@ std::optional<NonceUse> Ledger::nonce(Mark nonce) const {
     return NonceUse::from_word(*word);
 }
 
-void Ledger::apply(const NonceUsed& fact) { m_nonces.set(fact.nonce, fact.use.word()); }
+void Ledger::apply(const NonceUsed& fact) {
+    m_nonces.set(fact.nonce, fact.use.word());
+}
 
 void Ledger::apply(const SigningAccepted& fact) {
     OpenSigning& open = m_open[fact.signing];
@@ -51,8 +53,9 @@ void Ledger::apply(const Approved& fact) {
     if (found == m_open.end())
         return;
     auto& approvals = found->second.approvals;
-    const auto at = std::lower_bound(approvals.begin(), approvals.end(), fact.approval.signer_index,
-                                     [](const ApprovalFact& a, std::uint32_t index) { return a.signer_index < index; });
+    const auto at = std::lower_bound(
+        approvals.begin(), approvals.end(), fact.approval.signer_index,
+        [](const ApprovalFact& a, std::uint32_t index) { return a.signer_index < index; });
     if (at != approvals.end() && at->signer_index == fact.approval.signer_index) {
         *at = fact.approval;
         return;
@@ -76,8 +79,8 @@ void Ledger::apply(const PeerSeen& fact) {
 }
 
 std::size_t Ledger::encoded_size() const {
-    return 3 * 4 + m_open.size() * kOpenSize + m_open_approvals * kApprovalSize + m_ended.size() * kEndedSize +
-           m_nonces.size() * kNonceSize + m_peer_versions.size() * 8;
+    return 3 * 4 + m_open.size() * kOpenSize + m_open_approvals * kApprovalSize +
+           m_ended.size() * kEndedSize + m_nonces.size() * kNonceSize + m_peer_versions.size() * 8;
 }
 
 void Ledger::encode(SecretWriter& out) const {
@@ -113,7 +116,8 @@ void Ledger::decode(SecretReader& in) {
         accepted.message = in.array<32>();
         accepted.nonce = in.u64();
         apply(accepted);
-        for (std::uint16_t approvals = in.u16(); in.fits(approvals, kApprovalSize) && approvals > 0; --approvals)
+        for (std::uint16_t approvals = in.u16(); in.fits(approvals, kApprovalSize) && approvals > 0;
+             --approvals)
             apply(Approved{signing, ApprovalFact::decode(in)});
     }
     for (std::uint32_t count = in.u32(); in.fits(count, kEndedSize) && count > 0; --count) {

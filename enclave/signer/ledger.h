@@ -1,5 +1,5 @@
-// The part of a keygen session's state that grows: accepted signing sessions (the quota), used header nonces, approvals, rejections,
-// and the versions that peers have shown. Public facts only.
+// The part of a keygen session's state that grows: accepted signing sessions (the quota), used
+// header nonces, approvals, rejections, and the versions that peers have shown. Public facts only.
 #pragma once
 
 #include <optional>
@@ -33,7 +33,8 @@ class Ledger {
     std::uint64_t peer_version(std::uint16_t enclave) const { return m_peer_versions[enclave]; }
     const std::vector<std::uint64_t>& peer_versions() const { return m_peer_versions; }
 
-    /// Facts that hold; the decision whether they may is the caller's. Applying one twice changes nothing.
+    /// Facts that hold; the decision whether they may is the caller's. Applying one twice changes
+    /// nothing.
     void apply(const NonceUsed& fact);
     void apply(const SigningAccepted& fact);
     void apply(const Approved& fact);
@@ -48,7 +49,8 @@ class Ledger {
     void decode(SecretReader& in);
 
     template <class F> void for_each_nonce(F&& f) const {
-        m_nonces.for_each([&](Mark nonce, std::uint64_t use) { f(nonce, NonceUse::from_word(use)); });
+        m_nonces.for_each(
+            [&](Mark nonce, std::uint64_t use) { f(nonce, NonceUse::from_word(use)); });
     }
 
   private:

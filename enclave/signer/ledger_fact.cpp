@@ -3,7 +3,9 @@
 namespace keymeld::enclave {
 namespace {
 
-void put_tag(SecretWriter& out, FactTag tag) { out.u8(static_cast<std::uint8_t>(tag)); }
+void put_tag(SecretWriter& out, FactTag tag) {
+    out.u8(static_cast<std::uint8_t>(tag));
+}
 
 } // namespace
 

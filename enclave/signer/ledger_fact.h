@@ -1,4 +1,5 @@
-// The durable facts of a keygen session at one enclave, as they stand in sealed deltas: a tag byte, then fixed-size fields.
+// The durable facts of a keygen session at one enclave, as they stand in sealed deltas: a tag byte,
+// then fixed-size fields.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct NonceUsed {
     static NonceUsed decode(SecretReader& in);
 };
 
-/// A signing session counts against the quota from here on. Its header nonce is a NonceUsed of its own.
+/// A signing session counts against the quota from here on. Its header nonce is a NonceUsed of its
+/// own.
 struct SigningAccepted {
     SigningId signing;
     ByteArray<32> message{};
@@ -43,7 +45,8 @@ struct ApprovalFact {
 
     std::uint32_t signer_index = 0;
     bool bound = false;
-    std::uint64_t expires_at = kNever; ///< seconds since the Unix epoch; a header approval never expires
+    std::uint64_t expires_at =
+        kNever; ///< seconds since the Unix epoch; a header approval never expires
 
     bool operator==(const ApprovalFact&) const = default;
     void encode(SecretWriter& out) const;

@@ -8,30 +8,41 @@
 namespace keymeld::enclave {
 
 struct Limits {
-    /// Keygen sessions in clear in memory; beyond, the least recently used without a running attempt are parked.
+    /// Keygen sessions in clear in memory; beyond, the least recently used without a running
+    /// attempt are parked.
     std::size_t max_keygens = 2'000;
-    /// Ledger entries (open signings, ended signings, used nonces) over all of them; beyond, the same.
-    std::size_t max_ledger_entries = 2'000'000;
-    /// Parked sessions are kept sealed in ordinary memory; beyond, the oldest must be given back by Restore.
+    /// Private keys over all of them; beyond, the same. With the nonces below this bounds locked
+    /// memory: about 6 MB.
+    std::size_t max_private_keys = 20'000;
+    /// Ledger entries (open signings, ended signings, used nonces) over all of them; beyond, the
+    /// same.
+    std::size_t max_ledger_entries = 1'000'000;
+    /// Parked sessions are kept sealed in ordinary memory; beyond, the oldest must be given back by
+    /// Restore.
     std::size_t max_parked_bytes = std::size_t{64} << 20;
-    /// Sessions whose highest version or deletion is remembered; beyond, no new ones (Overloaded) until a restart.
+    /// Sessions whose highest version or deletion is remembered; beyond, no new ones (Overloaded)
+    /// until a restart.
     std::size_t max_history = 2'000'000;
     /// Blob bindings; beyond, no new ones (Overloaded).
     std::size_t max_bindings = 4'000'000;
-    /// Used signing nonces over all sessions: the latest so many at least. Those of a session in memory are also in its ledger.
+    /// Signing nonces over all sessions, of approvals and rejections, and again as many of reads
+    /// and failed requests: the latest so many at least. Those of a session in memory are also in
+    /// its ledger.
     std::size_t max_signing_nonces = 1'000'000;
-    /// Nonces of reads per keygen session: the latest so many.
-    std::size_t max_read_nonces = 1'024;
-    /// Plaintext of one session's sealed state. A snapshot, and Restore with all its deltas, must fit into a frame.
+    /// Session nonces of reads and failed requests per keygen session: the latest so many.
+    std::size_t max_session_nonces = 1'024;
+    /// Plaintext of one session's sealed state. A snapshot, and Restore with all its deltas, must
+    /// fit into a frame.
     std::size_t max_state_bytes = std::size_t{1'700} << 10;
     /// Bytes of sealed deltas after which a snapshot is due, whatever their number.
     std::size_t max_delta_bytes = std::size_t{1} << 20;
-    /// Signing attempts in memory, finished ones included, and secret nonces among them. Beyond, finished ones and those older than
-    /// `attempt_age` go; if there are none, Overloaded.
+    /// Signing attempts in memory, finished ones included, and secret nonces among them. Beyond,
+    /// finished ones and those older than `attempt_age` go; if there are none, Overloaded.
     std::size_t max_attempts = 20'000;
-    std::size_t max_secret_nonces = 60'000;
+    std::size_t max_secret_nonces = 20'000;
     std::chrono::seconds attempt_age{120};
-    /// Peer enclaves whose channel is kept; beyond, the least recently used must be introduced again.
+    /// Peer enclaves whose channel is kept; beyond, the least recently used must be introduced
+    /// again.
     std::size_t max_peers = 256;
     std::size_t max_challenges = 64;
     std::chrono::seconds challenge_lifetime{60};
@@ -41,9 +52,9 @@ struct Limits {
 inline constexpr std::size_t kMinParticipants = 2;
 inline constexpr std::size_t kMaxParticipants = 1000;
 inline constexpr std::size_t kMaxEnclavesOfKeygen = 256;
-inline constexpr std::size_t kMaxHeader = 512;          ///< characters of an authentication header
+inline constexpr std::size_t kMaxHeader = 512; ///< characters of an authentication header
 inline constexpr std::size_t kMaxEncryptedMessage = 8192; ///< characters of encrypted_message
-inline constexpr std::size_t kKeyBlob = 93;             ///< ECIES blob of a private key
-inline constexpr std::size_t kSecretBlob = 125;         ///< ECIES blob of a session secret
+inline constexpr std::size_t kKeyBlob = 93;               ///< ECIES blob of a private key
+inline constexpr std::size_t kSecretBlob = 125;           ///< ECIES blob of a session secret
 
 } // namespace keymeld::enclave

@@ -12,7 +12,9 @@ Mark Marker::mark(std::uint8_t kind, ByteView a, ByteView b, ByteView c) const {
     return std::max<Mark>(out, 1);
 }
 
-Mark Marker::keygen(const KeygenId& keygen) const { return mark(1, keygen.view(), {}); }
+Mark Marker::keygen(const KeygenId& keygen) const {
+    return mark(1, keygen.view(), {});
+}
 
 Mark Marker::user(const KeygenId& keygen, const UserId& user) const {
     return mark(2, keygen.view(), user.view());
@@ -22,13 +24,16 @@ Mark Marker::signing(const KeygenId& keygen, const SigningId& signing) const {
     return mark(3, keygen.view(), signing.view());
 }
 
-Mark Marker::blob(const crypto::Hash256& binding_id) const { return mark(4, binding_id, {}); }
+Mark Marker::blob(const crypto::Hash256& binding_id) const {
+    return mark(4, binding_id, {});
+}
 
 Mark Marker::session_nonce(const KeygenId& keygen, std::string_view nonce) const {
     return mark(5, keygen.view(), as_bytes(nonce));
 }
 
-Mark Marker::signing_nonce(const UserId& user, const crypto::PlainPubKey& key, std::string_view nonce) const {
+Mark Marker::signing_nonce(const UserId& user, const crypto::PlainPubKey& key,
+                           std::string_view nonce) const {
     return mark(6, user.view(), key.bytes(), as_bytes(nonce));
 }
 

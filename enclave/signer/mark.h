@@ -1,8 +1,10 @@
-// Marks: 64-bit keyed fingerprints of ids, header nonces and blobs, for memories that must be long and small.
+// Marks: 64-bit keyed fingerprints of ids, header nonces and blobs, for memories that must be long
+// and small.
 //
-// A mark is the start of SHA-256(mark key || kind || value). The key comes from the enclave's own key, so nobody outside can look for two
-// values with one mark, and marks in sealed state stay good across a restart. Two values that share a mark by
-// chance (n^2 / 2^64) cost a refusal, never an acceptance.
+// A mark is the start of SHA-256(mark key || kind || value). The key comes from the enclave's own
+// key, so nobody outside can look for two values with one mark, and marks in sealed state stay good
+// across a restart. Two values that share a mark by chance (n^2 / 2^64) cost a refusal, never an
+// acceptance.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +20,20 @@ namespace keymeld::enclave {
 /// Never zero.
 using Mark = std::uint64_t;
 
-/// What a header nonce was used for: one 64-bit word that equals another only if kind and subject are the same.
-enum class UseKind : std::uint8_t { Read = 0, Register = 1, CreateSigning = 2, Approve = 3, Reject = 4 };
+/// What a header nonce was used for: one 64-bit word that equals another only if kind and subject
+/// are the same.
+enum class UseKind : std::uint8_t {
+    Read = 0,
+    Register = 1,
+    CreateSigning = 2,
+    Approve = 3,
+    Reject = 4
+};
 
 class NonceUse {
   public:
-    /// `subject` is the mark of the user (Register) or of the signing session (the others but Read).
+    /// `subject` is the mark of the user (Register) or of the signing session (the others but
+    /// Read).
     static NonceUse of(UseKind kind, Mark subject) {
         return NonceUse((subject & ~kKindBits) | static_cast<std::uint64_t>(kind));
     }
@@ -53,7 +63,8 @@ class Marker {
     /// X-Session-HMAC: one space per keygen session.
     Mark session_nonce(const KeygenId& keygen, std::string_view nonce) const;
     /// X-Signing-HMAC: one space per (user, registered key), over all sessions.
-    Mark signing_nonce(const UserId& user, const crypto::PlainPubKey& key, std::string_view nonce) const;
+    Mark signing_nonce(const UserId& user, const crypto::PlainPubKey& key,
+                       std::string_view nonce) const;
 
   private:
     Mark mark(std::uint8_t kind, ByteView a, ByteView b, ByteView c = {}) const;

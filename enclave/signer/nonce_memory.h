@@ -1,4 +1,5 @@
-// Which header nonces were used, and for what (rest-v1.md 3.1). A nonce serves one use; the same evidence again for the same use is no replay.
+// Which header nonces were used, and for what (rest-v1.md 3.1). A nonce serves one use; the same
+// evidence again for the same use is no replay.
 #pragma once
 
 #include <cstddef>
@@ -17,11 +18,12 @@ enum class NonceVerdict {
     Replayed,
 };
 
-/// Judges `wanted` against what is recorded. A read may be repeated on a later stream: its answer may have been lost with the old one.
+/// Judges `wanted` against what is recorded. A read may be repeated on a later stream: its answer
+/// may have been lost with the old one.
 NonceVerdict judge_use(NonceUse recorded, NonceUse wanted);
 
-/// The latest nonces of one keygen session that are not ledger facts: reads, and requests that were authentic but failed.
-/// In memory only; the gateway keeps the long memory of reads.
+/// The latest session nonces of one keygen session that are not ledger facts: reads, and requests
+/// that were authentic but failed. In memory only; the gateway keeps the long memory of reads.
 class RecentNonces {
   public:
     explicit RecentNonces(std::size_t capacity) : m_capacity(capacity) {}
@@ -39,8 +41,9 @@ class RecentNonces {
     std::vector<Entry> m_entries; // a ring once full
 };
 
-/// Signing nonces over all sessions of this enclave, because a participant may use one key in several: the latest `generation` to
-/// 2 * `generation` of them. A session's ledger holds its own for as long as it lives.
+/// Signing nonces over all sessions of this enclave, because a participant may use one key in
+/// several: the latest `generation` to 2 * `generation` of them. In memory only; a session's ledger
+/// holds its own approvals and rejections for as long as it lives.
 class SigningNonces {
   public:
     explicit SigningNonces(std::size_t generation) : m_generation(generation) {}

@@ -19,18 +19,24 @@ struct IntroducedPeer {
 
 class PeerDirectory {
   public:
-    /// `verifier` holds the trust anchor and the measurements that a peer must have. All must outlive the directory.
-    PeerDirectory(const EnclaveIdentity& identity, const attestation::AttestationVerifier& verifier, const Limits& limits);
+    /// `verifier` holds the trust anchor and the measurements that a peer must have. All must
+    /// outlive the directory.
+    PeerDirectory(const EnclaveIdentity& identity, const attestation::AttestationVerifier& verifier,
+                  const Limits& limits);
 
-    /// A nonce for one document, good for one introduction within `challenge_lifetime`. `Errc::Overloaded` if too many are outstanding.
+    /// A nonce for one document, good for one introduction within `challenge_lifetime`.
+    /// `Errc::Overloaded` if too many are outstanding.
     Result<ByteArray<32>> challenge(SteadyTime now);
-    /// Verifies a peer's document, which must carry an outstanding nonce (used up even if it is refused), and remembers the key that it
-    /// vouches for. `Errc::AttestationRefused`; `Errc::InvalidArgument` for our own key.
+    /// Verifies a peer's document, which must carry an outstanding nonce (used up even if it is
+    /// refused), and remembers the key that it vouches for. `Errc::AttestationRefused`;
+    /// `Errc::InvalidArgument` for our own key.
     Result<IntroducedPeer> introduce(ByteView document, Moment now);
 
-    /// The channel to a peer that was introduced, else `Errc::PeerUnknown` with the fact peer_public_key. Valid until the next call.
+    /// The channel to a peer that was introduced, else `Errc::PeerUnknown` with the fact
+    /// peer_public_key. Valid until the next call.
     Result<const crypto::PeerChannel*> introduced(const crypto::PlainPubKey& key);
-    /// The channel to a peer that our own sealed state names: it was introduced when the session was made.
+    /// The channel to a peer that our own sealed state names: it was introduced when the session
+    /// was made.
     Result<const crypto::PeerChannel*> of_session(const crypto::PlainPubKey& key);
 
   private:

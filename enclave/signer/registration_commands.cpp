@@ -11,36 +11,44 @@ namespace {
 
 constexpr const char* kBlobField = "/encrypted_private_key";
 
-void put_registration(const KeygenState& keygen, std::uint32_t signer_index, wire::Registration& out) {
+void put_registration(const KeygenState& keygen, std::uint32_t signer_index,
+                      wire::Registration& out) {
     const Participant& participant = keygen.participants()[signer_index];
     const UserId& user = keygen.params().session.expected_participants[signer_index];
     out.set_user_id(wire_bytes(user.bytes));
     out.set_public_key(wire_bytes(participant.public_key->bytes()));
     out.set_policy(static_cast<wire::ApprovalPolicy>(policy_number(participant.policy)));
-    out.set_tag(wire_bytes(registration_tag(keygen.roster_key(), keygen.id(), keygen.params().digest, user,
-                                            *participant.public_key, participant.policy)));
+    out.set_tag(
+        wire_bytes(registration_tag(keygen.roster_key(), keygen.id(), keygen.params().digest, user,
+                                    *participant.public_key, participant.policy)));
 }
 
-/// Opens the participant's key under what this enclave itself holds, and nothing that the gateway says beside it.
-Result<crypto::SecretKey> open_private_key(SignerCore& core, const KeygenState& keygen, const UserId& user,
-                                           session::ApprovalPolicy policy, const crypto::PlainPubKey& public_key,
+/// Opens the participant's key under what this enclave itself holds, and nothing that the gateway
+/// says beside it.
+Result<crypto::SecretKey> open_private_key(SignerCore& core, const KeygenState& keygen,
+                                           const UserId& user, session::ApprovalPolicy policy,
+                                           const crypto::PlainPubKey& public_key,
                                            const std::string& blob) {
     const auto wrong = [] {
-        return at(fail(Errc::WrongEnclave, "ciphertext does not open with this enclave's key"), kBlobField);
+        return at(fail(Errc::WrongEnclave, "ciphertext does not open with this enclave's key"),
+                  kBlobField);
     };
     if (blob.size() != kKeyBlob)
         return wrong();
     const std::string aad =
         keygen.params().ecies_aad
-            ? bitcoin::private_key_aad(keygen.id(), user, session::text(policy), keygen.params().params_id(),
+            ? bitcoin::private_key_aad(keygen.id(), user, session::text(policy),
+                                       keygen.params().params_id(),
                                        bitcoin::secret_id(keygen.session_secret()))
             : "";
-    const auto plaintext = crypto::ecies_open(core.parts.identity.key(), as_bytes(blob), as_bytes(aad));
+    const auto plaintext =
+        crypto::ecies_open(core.parts.identity.key(), as_bytes(blob), as_bytes(aad));
     if (!plaintext)
         return wrong();
     auto key = crypto::SecretKey::parse(plaintext->expose());
     if (!key || key->public_key() != public_key)
-        return at(fail(Errc::KeyMismatch, "public key is not the private key times G"), "/public_key");
+        return at(fail(Errc::KeyMismatch, "public key is not the private key times G"),
+                  "/public_key");
     return key;
 }
 
@@ -63,8 +71,8 @@ Result<Vouched> check_registration(const KeygenState& keygen, std::uint32_t sign
     const auto key = point_of(registration.public_key());
     if (named != user || !key)
         return not_vouched(user);
-    const crypto::Hash256 tag =
-        registration_tag(keygen.roster_key(), keygen.id(), keygen.params().digest, user, *key, policy);
+    const crypto::Hash256 tag = registration_tag(keygen.roster_key(), keygen.id(),
+                                                 keygen.params().digest, user, *key, policy);
     if (!secure::ct_equal(tag, as_bytes(registration.tag())))
         return not_vouched(user);
     if (keygen.is_ours(signer_index)) {
@@ -90,8 +98,9 @@ Status register_participant(SignerCore& core, const Call& call, const wire::Regi
     if (!signer_index)
         return fail(Errc::NotAParticipant, "user is not one of the expected participants");
     const Mark owner = core.marker.user(id, user);
-    KEYMELD_TRY(Authenticated sender, verify_session_header(core, *keygen, request.session_header(), {&user, 1},
-                                                            NonceUse::of(UseKind::Register, owner)));
+    KEYMELD_TRY(Authenticated sender,
+                verify_session_header(core, *keygen, request.session_header(), {&user, 1},
+                                      NonceUse::of(UseKind::Register, owner)));
     if (!keygen->is_ours(*signer_index))
         return at(fail(Errc::WrongEnclave, "the user's slot is at another enclave"), kBlobField);
     const auto binding_id = crypto::ecies_binding_id(as_bytes(request.encrypted_private_key()));
@@ -103,12 +112,14 @@ Status register_participant(SignerCore& core, const Call& call, const wire::Regi
     if (keygen->phase() == Phase::Failed)
         return fail(Errc::WrongState, "keygen session has failed");
     if (participant.public_key) {
-        if (participant.public_key != *public_key || participant.policy != policy || participant.blob != blob)
+        if (participant.public_key != *public_key || participant.policy != policy ||
+            participant.blob != blob)
             return fail(Errc::AlreadyRegistered, "user registered before with other content");
     } else {
         if (auto free = core.bindings.check(blob, owner); !free)
             return at(std::move(free).error(), kBlobField);
-        KEYMELD_TRY(auto key, open_private_key(core, *keygen, user, policy, *public_key, request.encrypted_private_key()));
+        KEYMELD_TRY(auto key, open_private_key(core, *keygen, user, policy, *public_key,
+                                               request.encrypted_private_key()));
         core.bindings.bind(blob, owner);
         keygen->register_participant(*signer_index, *public_key, policy, std::move(key), blob);
         sender.nonce.record();
@@ -130,14 +141,17 @@ Status complete_keygen(SignerCore& core, const Call& call, const wire::CompleteK
     std::vector<crypto::PlainPubKey> keys;
     std::vector<session::ApprovalPolicy> policies;
     for (std::uint32_t i = 0; i < users.size(); ++i) {
-        KEYMELD_TRY(const Vouched vouched, check_registration(*keygen, i, request.registrations(static_cast<int>(i))));
-        if (keygen->phase() == Phase::Completed && (keygen->participants()[i].public_key != vouched.key ||
-                                                    keygen->participants()[i].policy != vouched.policy))
+        KEYMELD_TRY(const Vouched vouched,
+                    check_registration(*keygen, i, request.registrations(static_cast<int>(i))));
+        if (keygen->phase() == Phase::Completed &&
+            (keygen->participants()[i].public_key != vouched.key ||
+             keygen->participants()[i].policy != vouched.policy))
             return not_vouched(users[i]);
         keys.push_back(vouched.key);
         policies.push_back(vouched.policy);
     }
-    // The key is made before the state changes: an aggregate at infinity leaves the session as it was.
+    // The key is made before the state changes: an aggregate at infinity leaves the session as it
+    // was.
     KEYMELD_TRY(const auto computed, keygen->keys_for(core.aggregates, keys));
     if (keygen->phase() == Phase::Collecting)
         keygen->complete(keys, policies);
@@ -147,8 +161,8 @@ Status complete_keygen(SignerCore& core, const Call& call, const wire::CompleteK
         ordered.push_back({users[signer_index], keys[signer_index]});
     result.set_aggregate_public_key(wire_bytes(computed.aggregate.key().bytes()));
     result.set_untweaked_public_key(wire_bytes(computed.aggregate.untweaked_key().bytes()));
-    result.set_aggregate_key_tag(
-        wire_bytes(crypto::aggregate_key_tag(keygen->session_secret(), id, computed.aggregate.key(), ordered)));
+    result.set_aggregate_key_tag(wire_bytes(crypto::aggregate_key_tag(
+        keygen->session_secret(), id, computed.aggregate.key(), ordered)));
     put_sealed(keygen->take_update(call.stream), *result.mutable_sealed());
     return {};
 }

@@ -1,6 +1,7 @@
-// What the enclaves of one keygen session vouch for to each other through the gateway: HMAC-SHA256 under the roster key, 32 random bytes
-// made by the coordinator enclave and known to the session's enclaves only. Without it the gateway could replace a
-// participant's key, drop an approval policy, or feed nonces of its own into a signature.
+// What the enclaves of one keygen session vouch for to each other through the gateway: HMAC-SHA256
+// under the roster key, 32 random bytes made by the coordinator enclave and known to the session's
+// enclaves only. Without it the gateway could replace a participant's key, drop an approval policy,
+// or feed nonces of its own into a signature.
 #pragma once
 
 #include <span>
@@ -16,9 +17,11 @@ namespace keymeld::enclave {
 
 using RosterKey = secure::SecretArray<32>;
 
-/// Covers the keygen session with its parameters, the user, its public key and its effective policy.
-crypto::Hash256 registration_tag(const RosterKey& key, const KeygenId& keygen, const crypto::Hash256& params_digest,
-                                 const UserId& user, const crypto::PlainPubKey& public_key,
+/// Covers the keygen session with its parameters, the user, its public key and its effective
+/// policy.
+crypto::Hash256 registration_tag(const RosterKey& key, const KeygenId& keygen,
+                                 const crypto::Hash256& params_digest, const UserId& user,
+                                 const crypto::PlainPubKey& public_key,
                                  session::ApprovalPolicy policy);
 
 /// A public nonce as it travels: whether its 66 bytes are two points is checked after the tag.
@@ -37,7 +40,8 @@ struct AttemptId {
 };
 
 /// Covers the attempt, its message, the enclave, its ledger version and its nonces.
-crypto::Hash256 contribution_tag(const RosterKey& key, const AttemptId& attempt, const crypto::PlainPubKey& enclave,
-                                 std::uint64_t ledger_version, std::span<const NonceEntry> nonces);
+crypto::Hash256 contribution_tag(const RosterKey& key, const AttemptId& attempt,
+                                 const crypto::PlainPubKey& enclave, std::uint64_t ledger_version,
+                                 std::span<const NonceEntry> nonces);
 
 } // namespace keymeld::enclave

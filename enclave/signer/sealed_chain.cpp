@@ -7,11 +7,13 @@
 namespace keymeld::enclave {
 namespace {
 
-// Nothing honest comes near; keeps "version + 1" and the words that versions are packed into from overflowing.
+// Nothing honest comes near; keeps "version + 1" and the words that versions are packed into from
+// overflowing.
 constexpr std::uint64_t kMaxVersion = std::uint64_t{1} << 60;
 
 Error broken() {
-    return fail(Errc::SealBroken, "sealed state was not written by this enclave, was changed, or is out of order");
+    return fail(Errc::SealBroken,
+                "sealed state was not written by this enclave, was changed, or is out of order");
 }
 
 } // namespace
@@ -40,12 +42,15 @@ Bytes SealedChain::seal(Kind kind, std::uint64_t version, ByteView plaintext) co
     return blob;
 }
 
-Result<secure::SecretBytes> SealedChain::unseal(Kind kind, std::uint64_t version, ByteView blob) const {
-    if (blob.size() < crypto::kAeadNonceSize + crypto::kAeadTagSize || version == 0 || version > kMaxVersion)
+Result<secure::SecretBytes> SealedChain::unseal(Kind kind, std::uint64_t version,
+                                                ByteView blob) const {
+    if (blob.size() < crypto::kAeadNonceSize + crypto::kAeadTagSize || version == 0 ||
+        version > kMaxVersion)
         return broken();
     crypto::AeadNonce nonce;
     std::copy_n(blob.begin(), nonce.size(), nonce.begin());
-    auto plaintext = crypto::aes256gcm_open(m_key, nonce, blob.subspan(nonce.size()), aad(kind, version));
+    auto plaintext =
+        crypto::aes256gcm_open(m_key, nonce, blob.subspan(nonce.size()), aad(kind, version));
     if (!plaintext)
         return broken();
     return plaintext;
@@ -79,7 +84,9 @@ Result<secure::SecretBytes> SealedChain::open(std::uint64_t version, bool snapsh
     return plaintext;
 }
 
-Bytes SealedChain::park(ByteView plaintext) const { return seal(Kind::Parked, m_version, plaintext); }
+Bytes SealedChain::park(ByteView plaintext) const {
+    return seal(Kind::Parked, m_version, plaintext);
+}
 
 Result<secure::SecretBytes> SealedChain::unpark(std::uint64_t version, ByteView blob) {
     auto plaintext = unseal(Kind::Parked, version, blob);

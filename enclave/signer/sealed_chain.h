@@ -1,9 +1,10 @@
-// The sealed updates of one keygen session: AES-256-GCM under a key of the enclave and the session, versions without gaps, each delta
-// tied to its predecessor (docs/decisions/0002-sealed-ledger.md).
+// The sealed updates of one keygen session: AES-256-GCM under a key of the enclave and the session,
+// versions without gaps, each delta tied to its predecessor (docs/decisions/0002-sealed-ledger.md).
 //
-// Blob = nonce (12) || ciphertext || tag (16); AAD = "keymeld-sealed-v1" || keygen id || version (8) || kind (1) || SHA-256 of the predecessor's
-// blob (zero for a snapshot, which replaces what was before). What a chain cannot show is that its tail is missing:
-// that is why peers compare versions.
+// Blob = nonce (12) || ciphertext || tag (16); AAD = "keymeld-sealed-v1" || keygen id || version
+// (8) || kind (1) || SHA-256 of the predecessor's blob (zero for a snapshot, which replaces what
+// was before). What a chain cannot show is that its tail is missing: that is why peers compare
+// versions.
 #pragma once
 
 #include "core/base/uuid.h"
@@ -21,7 +22,8 @@ struct SealedBlob {
 
 class SealedChain {
   public:
-    SealedChain(const KeygenId& keygen, crypto::AeadKey key) : m_keygen(keygen), m_key(std::move(key)) {}
+    SealedChain(const KeygenId& keygen, crypto::AeadKey key)
+        : m_keygen(keygen), m_key(std::move(key)) {}
 
     /// Of the last update; 0 before the first.
     std::uint64_t version() const { return m_version; }
@@ -30,11 +32,13 @@ class SealedChain {
 
     SealedBlob seal_snapshot(ByteView plaintext);
     SealedBlob seal_delta(ByteView plaintext);
-    /// Opens the next update of a chain that is given back, and advances to it. `Errc::SealBroken` if it was not sealed by this enclave for this
-    /// session, was changed, or does not follow the one before.
+    /// Opens the next update of a chain that is given back, and advances to it. `Errc::SealBroken`
+    /// if it was not sealed by this enclave for this session, was changed, or does not follow the
+    /// one before.
     Result<secure::SecretBytes> open(std::uint64_t version, bool snapshot, ByteView blob);
 
-    /// The whole state at the current version, to put aside inside the enclave; no update of the chain.
+    /// The whole state at the current version, to put aside inside the enclave; no update of the
+    /// chain.
     Bytes park(ByteView plaintext) const;
     /// The inverse, into a chain that has no update yet.
     Result<secure::SecretBytes> unpark(std::uint64_t version, ByteView blob);

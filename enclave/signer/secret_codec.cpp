@@ -6,7 +6,8 @@ namespace keymeld::enclave {
 
 std::uint8_t* SecretWriter::extend(std::size_t size) {
     if (m_size + size > m_buffer.size()) {
-        secure::SecretBytes larger(std::max({m_buffer.size() * 2, m_size + size, std::size_t{256}}));
+        secure::SecretBytes larger(
+            std::max({m_buffer.size() * 2, m_size + size, std::size_t{256}}));
         if (m_size != 0)
             std::memcpy(larger.expose_mut().data(), m_buffer.expose().data(), m_size);
         m_buffer = std::move(larger);
@@ -57,7 +58,8 @@ bool SecretReader::fits(std::size_t count, std::size_t size) {
 
 Status SecretReader::done() const {
     if (m_failed || !m_rest.empty())
-        return fail(Errc::SealBroken, "sealed state does not have the form that this signer writes");
+        return fail(Errc::SealBroken,
+                    "sealed state does not have the form that this signer writes");
     return {};
 }
 

@@ -1,5 +1,6 @@
-// The binary form of sealed state: big-endian numbers and fixed-size fields, written and read in secret memory only.
-// It is ours on both ends and authenticated before it is read; the reader is strict all the same.
+// The binary form of sealed state: big-endian numbers and fixed-size fields, written and read in
+// secret memory only. It is ours on both ends and authenticated before it is read; the reader is
+// strict all the same.
 #pragma once
 
 #include <cstring>
@@ -36,8 +37,9 @@ class SecretWriter {
     std::size_t m_size = 0;
 };
 
-/// Over bytes that outlive it. After the first failure every read gives zeros and done() fails, so that a decoder checks once;
-/// counts must be checked with fits() before anything is allocated for them.
+/// Over bytes that outlive it. After the first failure every read gives zeros and done() fails, so
+/// that a decoder checks once; counts must be checked with fits() before anything is allocated for
+/// them.
 class SecretReader {
   public:
     explicit SecretReader(ByteView bytes) : m_rest(bytes) {}

@@ -6,9 +6,12 @@
 namespace keymeld::enclave {
 namespace {
 
-constexpr std::size_t kApproveSize = 192; // what an approval adds to the ledger with the session it may accept, rounded up
+constexpr std::size_t kApproveSize =
+    192; // what an approval adds to the ledger with the session it may accept, rounded up
 
-Error no_such_session() { return fail(Errc::NotFound, "no such signing session"); }
+Error no_such_session() {
+    return fail(Errc::NotFound, "no such signing session");
+}
 
 Result<KeygenState*> completed_keygen(SignerCore& core, const std::string& field) {
     KEYMELD_TRY(const KeygenId id, keygen_id_of(field));
@@ -28,10 +31,11 @@ bool is_finished(KeygenState& keygen, const SigningId& signing) {
 }
 
 /// An approval that nobody needs any more: only its nonce is recorded.
-Status approve_ended(SignerCore& core, KeygenState& keygen, Mark signing, const wire::Approval& approval,
-                     wire::ApproveResult& result) {
-    KEYMELD_TRY(Authenticated sender, verify_signing_header(core, keygen, approval.signing_header(),
-                                                            NonceUse::of(UseKind::Approve, signing)));
+Status approve_ended(SignerCore& core, KeygenState& keygen, Mark signing,
+                     const wire::Approval& approval, wire::ApproveResult& result) {
+    KEYMELD_TRY(Authenticated sender,
+                verify_signing_header(core, keygen, approval.signing_header(),
+                                      NonceUse::of(UseKind::Approve, signing)));
     if (keygen.ledger().ended(signing) == Ending::Rejected)
         return not_ended(keygen, signing);
     sender.nonce.record();
@@ -65,7 +69,8 @@ Status authenticate(SignerCore& core, const Call& call, const wire::Authenticate
     return {};
 }
 
-Status approve(SignerCore& core, const Call& call, const wire::Approve& request, wire::ApproveResult& result) {
+Status approve(SignerCore& core, const Call& call, const wire::Approve& request,
+               wire::ApproveResult& result) {
     KEYMELD_TRY(const SigningId signing, signing_id_of(request.signing_id()));
     KEYMELD_TRY(KeygenState* const keygen, completed_keygen(core, request.keygen_id()));
     const Mark mark = core.marker.signing(keygen->id(), signing);
@@ -79,18 +84,20 @@ Status approve(SignerCore& core, const Call& call, const wire::Approve& request,
         if (open != nullptr) {
             verdict.message = open->message;
         } else {
-            KEYMELD_TRY(EvidenceVerdict judged, judge_evidence(core, *keygen, signing, request.evidence()));
+            KEYMELD_TRY(EvidenceVerdict judged,
+                        judge_evidence(core, *keygen, signing, request.evidence()));
             verdict.message = judged.message;
             verdict.nonce.emplace(std::move(judged.nonce.value()));
         }
-        KEYMELD_TRY(auto approval,
-                    verify_approval(core, *keygen, verdict, request.approval(), call.now.unix_seconds()));
+        KEYMELD_TRY(auto approval, verify_approval(core, *keygen, verdict, request.approval(),
+                                                   call.now.unix_seconds()));
         if (!keygen->has_room(kApproveSize))
-            return fail(Errc::QuotaExceeded, "the session has as many signings as an enclave can remember");
+            return fail(Errc::QuotaExceeded,
+                        "the session has as many signings as an enclave can remember");
         accept(*keygen, verdict);
-        const bool counts =
-            keygen->participants()[approval.fact.signer_index].policy != session::ApprovalPolicy::None &&
-            !is_finished(*keygen, signing);
+        const bool counts = keygen->participants()[approval.fact.signer_index].policy !=
+                                session::ApprovalPolicy::None &&
+                            !is_finished(*keygen, signing);
         if (counts)
             record_approval(*keygen, signing, approval);
         else
@@ -103,7 +110,8 @@ Status approve(SignerCore& core, const Call& call, const wire::Approve& request,
     return {};
 }
 
-Status reject(SignerCore& core, const Call& call, const wire::Reject& request, wire::RejectResult& result) {
+Status reject(SignerCore& core, const Call& call, const wire::Reject& request,
+              wire::RejectResult& result) {
     KEYMELD_TRY(const SigningId signing, signing_id_of(request.signing_id()));
     KEYMELD_TRY(KeygenState* const keygen, completed_keygen(core, request.keygen_id()));
     const Mark mark = core.marker.signing(keygen->id(), signing);

@@ -10,7 +10,8 @@
 namespace keymeld::enclave {
 namespace {
 
-Status dispatch(SignerCore& core, const Call& call, const wire::Request& request, wire::Response& response) {
+Status dispatch(SignerCore& core, const Call& call, const wire::Request& request,
+                wire::Response& response) {
     switch (request.command_case()) {
     case wire::Request::kHello:
         return hello(core, request.hello(), *response.mutable_hello());
@@ -23,7 +24,8 @@ Status dispatch(SignerCore& core, const Call& call, const wire::Request& request
     case wire::Request::kChallenge:
         return challenge(core, call, *response.mutable_challenge());
     case wire::Request::kIntroducePeer:
-        return introduce_peer(core, call, request.introduce_peer(), *response.mutable_introduce_peer());
+        return introduce_peer(core, call, request.introduce_peer(),
+                              *response.mutable_introduce_peer());
     case wire::Request::kOpenKeygen:
         return open_keygen(core, call, request.open_keygen(), *response.mutable_open_keygen());
     case wire::Request::kJoinKeygen:
@@ -31,7 +33,8 @@ Status dispatch(SignerCore& core, const Call& call, const wire::Request& request
     case wire::Request::kRegister:
         return register_participant(core, call, request.register_(), *response.mutable_register_());
     case wire::Request::kCompleteKeygen:
-        return complete_keygen(core, call, request.complete_keygen(), *response.mutable_complete_keygen());
+        return complete_keygen(core, call, request.complete_keygen(),
+                               *response.mutable_complete_keygen());
     case wire::Request::kFailKeygen:
         return fail_keygen(core, call, request.fail_keygen(), *response.mutable_fail_keygen());
     case wire::Request::kDeleteKeygen:
@@ -52,7 +55,8 @@ Status dispatch(SignerCore& core, const Call& call, const wire::Request& request
     case wire::Request::kReject:
         return reject(core, call, request.reject(), *response.mutable_reject());
     case wire::Request::kCloseSigning:
-        return close_signing(core, call, request.close_signing(), *response.mutable_close_signing());
+        return close_signing(core, call, request.close_signing(),
+                             *response.mutable_close_signing());
     case wire::Request::COMMAND_NOT_SET:
         break;
     }
@@ -74,9 +78,11 @@ Signer::Signer(SignerParts parts) : m_impl(std::make_unique<Impl>(std::move(part
 
 Signer::~Signer() = default;
 
-void Signer::handle(const StreamContext& stream, const wire::Request& request, Moment now, wire::Response& response) {
+void Signer::handle(const StreamContext& stream, const wire::Request& request, Moment now,
+                    wire::Response& response) {
     ++m_impl->requests;
-    // The edge where a defect of ours ends: whatever it was, the process goes on and the caller learns a code.
+    // The edge where a defect of ours ends: whatever it was, the process goes on and the caller
+    // learns a code.
     const Status status = [&]() -> Status {
         try {
             return dispatch(m_impl->core, {stream.stream, now}, request, response);
@@ -90,19 +96,23 @@ void Signer::handle(const StreamContext& stream, const wire::Request& request, M
         return;
     const Errc code = status.error().code;
     ++m_impl->refused[code];
-    if (code == Errc::Internal || code == Errc::Overloaded)
-        log::error("signer", "failed", {{"command", static_cast<int>(request.command_case())}, {"code", code}});
+    if (code == Errc::Internal)
+        log::error("signer", "failed",
+                   {{"command", static_cast<int>(request.command_case())}, {"code", code}});
     else
-        log::debug("signer", "refused", {{"command", static_cast<int>(request.command_case())}, {"code", code}});
+        log::debug("signer", "refused",
+                   {{"command", static_cast<int>(request.command_case())}, {"code", code}});
     protocol::set_failure(response, status.error());
 }
 
-const EnclaveIdentity& Signer::identity() const { return m_impl->core.parts.identity; }
+const EnclaveIdentity& Signer::identity() const {
+    return m_impl->core.parts.identity;
+}
 
 SignerCounters Signer::counters() const {
     const SignerCore& core = m_impl->core;
-    return {m_impl->requests,      m_impl->refused,      core.signatures,        core.store.size(),
-            core.store.parked(),   core.attempts.size(), core.attempts.active()};
+    return {m_impl->requests,    m_impl->refused,      core.signatures,       core.store.size(),
+            core.store.parked(), core.attempts.size(), core.attempts.active()};
 }
 
 } // namespace keymeld::enclave

@@ -1,7 +1,7 @@
 // The signer: every command of enclave.proto, answered from what it has verified itself.
 //
-// handle() is a function of the request, the stream it came on, the time and the state in memory; it opens no file, socket or thread, so tests
-// drive it as the listener does. One thread at a time.
+// handle() is a function of the request, the stream it came on, the time and the state in memory;
+// it opens no file, socket or thread, so tests drive it as the listener does. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct SignerCounters {
     std::uint64_t signatures = 0; ///< final signatures that this enclave aggregated and verified
     std::size_t keygens = 0;
     std::size_t parked = 0;
-    std::size_t attempts = 0;     ///< in memory
+    std::size_t attempts = 0;        ///< in memory
     std::size_t active_attempts = 0; ///< of these, with secret nonces
 };
 
@@ -47,9 +47,11 @@ class Signer {
     Signer(const Signer&) = delete;
     Signer& operator=(const Signer&) = delete;
 
-    /// Answers `request`: fills the result or the failure of `response` and leaves its id alone. Never throws for anything that a request
-    /// contains; a defect of ours becomes Internal, exhausted secret memory Overloaded.
-    void handle(const StreamContext& stream, const wire::Request& request, Moment now, wire::Response& response);
+    /// Answers `request`: fills the result or the failure of `response` and leaves its id alone.
+    /// Never throws for anything that a request contains; a defect of ours becomes Internal,
+    /// exhausted secret memory Overloaded.
+    void handle(const StreamContext& stream, const wire::Request& request, Moment now,
+                wire::Response& response);
 
     const EnclaveIdentity& identity() const;
     SignerCounters counters() const;

@@ -1,4 +1,5 @@
-// What the commands share: the parts of the signer and the memories that span keygen sessions. Internal to enclave/signer.
+// What the commands share: the parts of the signer and the memories that span keygen sessions.
+// Internal to enclave/signer.
 #pragma once
 
 #include "core/musig/key_agg_cache.h"
@@ -11,15 +12,18 @@ namespace keymeld::enclave {
 struct SignerCore {
     explicit SignerCore(SignerParts given)
         : parts(std::move(given)), marker(parts.identity.mark_key()),
-          peers(parts.identity, parts.verifier, parts.limits), signing_nonces(parts.limits.max_signing_nonces),
-          bindings(parts.limits.max_bindings), attempts(parts.limits),
+          peers(parts.identity, parts.verifier, parts.limits),
+          signing_nonces(parts.limits.max_signing_nonces),
+          signing_reads(parts.limits.max_signing_nonces), bindings(parts.limits.max_bindings),
+          attempts(parts.limits),
           store(parts.identity, marker, bindings, signing_nonces, parts.limits) {}
 
     SignerParts parts;
     Uuid boot_id;
     Marker marker;
     PeerDirectory peers;
-    SigningNonces signing_nonces;
+    SigningNonces signing_nonces; // of approvals and rejections
+    SigningNonces signing_reads;  // of reads and of authentic requests that failed
     BlobBindings bindings;
     AttemptRegister attempts;
     KeygenStore store; // after `attempts`, which its sessions leave when they die

@@ -10,7 +10,8 @@ Status AttemptRegister::make_room(std::size_t secret_nonces, SteadyTime now) {
     while (m_order.size() + 1 > m_limits.max_attempts ||
            m_secret_nonces + secret_nonces > m_limits.max_secret_nonces) {
         if (m_order.empty())
-            return fail(Errc::Overloaded, "this enclave holds too few nonces for a session of that size");
+            return fail(Errc::Overloaded,
+                        "this enclave holds too few nonces for a session of that size");
         SigningAttempt& oldest = *m_order.front();
         if (!oldest.consumed() && now - oldest.created() < m_limits.attempt_age)
             return fail(Errc::Overloaded, "too many signatures are under way at this enclave");

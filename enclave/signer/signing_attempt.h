@@ -1,7 +1,8 @@
 // One attempt at one signature at this enclave, and the bound on how many there are.
 //
-// Secret nonces live here and nowhere else. They are made with the attempt, moved out once, by value, when everything that can be checked
-// before was checked, and die with the attempt on every other path. An attempt that has signed keeps only its public answer.
+// Secret nonces live here and nowhere else. They are made with the attempt, moved out once, by
+// value, when everything that can be checked before was checked, and die with the attempt on every
+// other path. An attempt that has signed keeps only its public answer.
 #pragma once
 
 #include <list>
@@ -24,7 +25,8 @@ class AttemptRegister {
   public:
     explicit AttemptRegister(const Limits& limits) : m_limits(limits) {}
 
-    /// Makes room for one more attempt with `secret_nonces`: those that have signed or are too old go. `Errc::Overloaded` if that is not enough.
+    /// Makes room for one more attempt with `secret_nonces`: those that have signed or are too old
+    /// go. `Errc::Overloaded` if that is not enough.
     Status make_room(std::size_t secret_nonces, SteadyTime now);
     std::size_t size() const { return m_order.size(); }
     /// Attempts with secret nonces.
@@ -55,8 +57,8 @@ struct OwnContribution {
 class SigningAttempt {
   public:
     /// Enters the register; leaves it when destroyed. `owner` must outlive the attempt.
-    SigningAttempt(AttemptRegister& registered, KeygenState& owner, const AttemptId& id, std::vector<LocalNonce> nonces,
-                   SteadyTime now);
+    SigningAttempt(AttemptRegister& registered, KeygenState& owner, const AttemptId& id,
+                   std::vector<LocalNonce> nonces, SteadyTime now);
     ~SigningAttempt();
     SigningAttempt(const SigningAttempt&) = delete;
     SigningAttempt& operator=(const SigningAttempt&) = delete;
@@ -71,12 +73,15 @@ class SigningAttempt {
     std::vector<LocalNonce> take_nonces();
 
     OwnContribution own;
-    /// The ledger version of each enclave of the session below which its contribution is refused: what was known when the nonces were made.
+    /// The ledger version of each enclave of the session below which its contribution is refused:
+    /// what was known when the nonces were made.
     std::vector<std::uint64_t> least_versions;
-    /// When the first of the bound approvals that this attempt rests on lapses, seconds since the Unix epoch.
+    /// When the first of the bound approvals that this attempt rests on lapses, seconds since the
+    /// Unix epoch.
     std::uint64_t approvals_expire_at = std::numeric_limits<std::uint64_t>::max();
 
-    // After the nonces were taken: what was asked and what was answered, so that a repetition gets the same.
+    // After the nonces were taken: what was asked and what was answered, so that a repetition gets
+    // the same.
     crypto::Hash256 request{};
     std::optional<Error> failure;
     Bytes box;                   ///< round 2

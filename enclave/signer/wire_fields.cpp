@@ -24,7 +24,9 @@ Result<SigningId> signing_id_of(const std::string& field) {
     return id_of<SigningId>(field, "signing id is not 16 bytes");
 }
 
-Result<UserId> user_id_of(const std::string& field) { return id_of<UserId>(field, "user id is not 16 bytes"); }
+Result<UserId> user_id_of(const std::string& field) {
+    return id_of<UserId>(field, "user id is not 16 bytes");
+}
 
 Result<ByteArray<32>> bytes32_of(const std::string& field) {
     ByteArray<32> out{};

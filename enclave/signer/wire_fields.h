@@ -1,4 +1,5 @@
-// Fields of wire messages to typed values. Every size is checked here; what breaks a rule is `Errc::InvalidArgument` unless said otherwise.
+// Fields of wire messages to typed values. Every size is checked here; what breaks a rule is
+// `Errc::InvalidArgument` unless said otherwise.
 #pragma once
 
 #include <string>
@@ -23,9 +24,13 @@ int policy_number(session::ApprovalPolicy policy);
 template <std::size_t N> std::string wire_bytes(const ByteArray<N>& bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline std::string wire_bytes(ByteView bytes) { return std::string(as_text(bytes)); }
+inline std::string wire_bytes(ByteView bytes) {
+    return std::string(as_text(bytes));
+}
 
 /// This error with the body field at fault (RFC 6901), for REST clients.
-inline Error at(Error error, std::string pointer) { return std::move(error).with("pointer", std::move(pointer)); }
+inline Error at(Error error, std::string pointer) {
+    return std::move(error).with("pointer", std::move(pointer));
+}
 
 } // namespace keymeld::enclave

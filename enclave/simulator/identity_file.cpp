@@ -32,7 +32,8 @@ class File {
 };
 
 Error io(const std::filesystem::path& file, const char* what) {
-    return fail(Errc::Io, "cannot " + std::string(what) + " " + file.string() + ": " + std::strerror(errno));
+    return fail(Errc::Io,
+                "cannot " + std::string(what) + " " + file.string() + ": " + std::strerror(errno));
 }
 
 Error invalid(const std::filesystem::path& file, const char* what) {
@@ -48,7 +49,8 @@ Result<EnclaveIdentity> read_identity(const std::filesystem::path& path, const F
     if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         return invalid(path, "may be read by others: chmod 600, or delete it to get a new key");
     secure::SecretBytes content(kFileSize);
-    if (::read(file.get(), content.expose_mut().data(), kFileSize) != static_cast<ssize_t>(kFileSize))
+    if (::read(file.get(), content.expose_mut().data(), kFileSize) !=
+        static_cast<ssize_t>(kFileSize))
         return io(path, "read");
     SecretReader in(content.expose());
     const bool known = as_text(in.raw(kMagic.size())) == kMagic;
@@ -68,17 +70,21 @@ Status write_identity(const std::filesystem::path& path, const EnclaveIdentity& 
     content.u64(identity.generated_at());
     const std::filesystem::path partial = path.string() + "." + std::to_string(::getpid());
     {
-        const File file(::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+        const File file(::open(partial.c_str(),
+                               O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                               S_IRUSR | S_IWUSR));
         if (file.get() < 0)
             return io(partial, "create");
-        const bool written = ::write(file.get(), content.written().data(), kFileSize) == static_cast<ssize_t>(kFileSize) &&
+        const bool written = ::write(file.get(), content.written().data(), kFileSize) ==
+                                 static_cast<ssize_t>(kFileSize) &&
                              ::fsync(file.get()) == 0;
         if (!written) {
             ::unlink(partial.c_str());
             return io(partial, "write");
         }
     }
-    // link() and not rename(): a file that appeared meanwhile is another signer's key, which must not be replaced.
+    // link() and not rename(): a file that appeared meanwhile is another signer's key, which must
+    // not be replaced.
     const bool linked = ::link(partial.c_str(), path.c_str()) == 0;
     const Error error = io(path, "create");
     ::unlink(partial.c_str());

@@ -27,8 +27,9 @@ class FolderLock {
         std::filesystem::create_directories(folder, error);
         const int fd = error ? -1 : ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || ::flock(fd, LOCK_EX) != 0)
-            return fail(Errc::Io, "cannot use the folder " + folder.string() + ": " +
-                                      (error ? error.message() : std::string(std::strerror(errno))));
+            return fail(Errc::Io,
+                        "cannot use the folder " + folder.string() + ": " +
+                            (error ? error.message() : std::string(std::strerror(errno))));
         return FolderLock(fd);
     }
     FolderLock(FolderLock&& other) noexcept : m_fd(std::exchange(other.m_fd, -1)) {}
@@ -62,12 +63,15 @@ class SimulatorBuilder final : public PlatformBuilder {
   public:
     void add_options(CLI::App& app) override {
         app.add_option("--sim-dir", m_directory,
-                       "folder with the simulator's root.pem, root-key.pem and pcrs.json (made by --sim-init)");
+                       "folder with the simulator's root.pem, root-key.pem and pcrs.json (made by "
+                       "--sim-init)");
         app.add_option("--sim-identity", m_identity_file,
-                       "file that keeps this simulated enclave's key, made if missing, mode 0600; NOT encrypted: for "
+                       "file that keeps this simulated enclave's key, made if missing, mode 0600; "
+                       "NOT encrypted: for "
                        "simulation only. Without it every start has a new key");
         app.add_option("--sim-init", m_init_directory,
-                       "make the simulator's root in this folder if it is missing, write the measurement of this "
+                       "make the simulator's root in this folder if it is missing, write the "
+                       "measurement of this "
                        "program to pcrs.json, and exit");
     }
 
@@ -79,21 +83,26 @@ class SimulatorBuilder final : public PlatformBuilder {
 
     Result<Platform> build() override {
         if (m_directory.empty())
-            return fail(Errc::ConfigInvalid, "--sim-dir is missing: make the folder with --sim-init DIR, then give it here");
+            return fail(
+                Errc::ConfigInvalid,
+                "--sim-dir is missing: make the folder with --sim-init DIR, then give it here");
         const std::filesystem::path folder(m_directory);
         KEYMELD_TRY(auto pki, nsm::SimPki::load(folder));
         KEYMELD_TRY(auto anchor, attestation::TrustAnchor::from_pem_file(folder / "root.pem"));
         KEYMELD_TRY(auto policy, attestation::PcrPolicy::from_file(folder / "pcrs.json"));
         KEYMELD_TRY(const auto measured, attestation::measure_executable(kSelf));
         if (policy.match(measured) == nullptr)
-            return fail(Errc::ConfigInvalid, (folder / "pcrs.json").string() +
-                                                 " does not list this program (it was rebuilt?): run it with --sim-init " +
-                                                 folder.string());
+            return fail(
+                Errc::ConfigInvalid,
+                (folder / "pcrs.json").string() +
+                    " does not list this program (it was rebuilt?): run it with --sim-init " +
+                    folder.string());
         KEYMELD_TRY(auto transport, nsm::SoftwareNsm::create(std::move(pki)));
         auto module = std::make_unique<nsm::NsmClient>(std::move(transport));
         KEYMELD_CHECK(stir_module_randomness(*module));
-        KEYMELD_TRY(auto identity, m_identity_file.empty() ? EnclaveIdentity::generate(1, unix_seconds())
-                                                           : load_or_create_identity(m_identity_file));
+        KEYMELD_TRY(auto identity, m_identity_file.empty()
+                                       ? EnclaveIdentity::generate(1, unix_seconds())
+                                       : load_or_create_identity(m_identity_file));
         return Platform{std::move(identity), std::move(module),
                         attestation::AttestationVerifier(std::move(anchor), std::move(policy))};
     }
@@ -109,6 +118,8 @@ class SimulatorBuilder final : public PlatformBuilder {
 
 } // namespace
 
-std::unique_ptr<PlatformBuilder> make_platform_builder() { return std::make_unique<SimulatorBuilder>(); }
+std::unique_ptr<PlatformBuilder> make_platform_builder() {
+    return std::make_unique<SimulatorBuilder>();
+}
 
 } // namespace keymeld::enclave

@@ -1,5 +1,6 @@
-// A hostile gateway against real keymeld-enclave processes over the real protocol: what it may try, and the code with which each enclave refuses.
-// The rules one by one are in tests/unit/enclave; here each attack of the threat model runs from end to end.
+// A hostile gateway against real keymeld-enclave processes over the real protocol: what it may try,
+// and the code with which each enclave refuses. The rules one by one are in tests/unit/enclave;
+// here each attack of the threat model runs from end to end.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,9 +24,10 @@ constexpr ApprovalPolicy kBound = ApprovalPolicy::Bound;
 ::testing::AssertionResult refused_with(const wire::Response& response, Errc code) {
     if (code_of(response) == code)
         return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure() << (response.has_failure() ? std::string(errc_name(code_of(response))) + ": " +
-                                                                          response.failure().detail()
-                                                                    : std::string("was not refused"));
+    return ::testing::AssertionFailure()
+           << (response.has_failure()
+                   ? std::string(errc_name(code_of(response))) + ": " + response.failure().detail()
+                   : std::string("was not refused"));
 }
 
 class HostileGateway : public ::testing::Test {
@@ -35,7 +37,8 @@ class HostileGateway : public ::testing::Test {
         s_folder = new ScratchFolder;
         ProcessEnclave::sim_init(s_folder->path());
         for (int i = 0; i < 3; ++i)
-            s_enclaves.push_back(std::make_unique<ProcessEnclave>(s_folder->path(), "enclave" + std::to_string(i)));
+            s_enclaves.push_back(
+                std::make_unique<ProcessEnclave>(s_folder->path(), "enclave" + std::to_string(i)));
     }
     static void TearDownTestSuite() {
         s_enclaves.clear();
@@ -50,10 +53,12 @@ class HostileGateway : public ::testing::Test {
         gateway.keygen(keygen);
         return keygen;
     }
-    RoundTrips first_rounds(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt = 1) {
+    RoundTrips first_rounds(const TestKeygen& keygen, const TestSigning& signing,
+                            std::uint32_t attempt = 1) {
         RoundTrips trips;
         for (const std::size_t enclave : keygen.enclaves())
-            trips.round1[enclave] = gateway.ask(enclave, gateway.round1(keygen, signing, attempt)).sign_round1();
+            trips.round1[enclave] =
+                gateway.ask(enclave, gateway.round1(keygen, signing, attempt)).sign_round1();
         return trips;
     }
     std::uint64_t soon() const { return process(0).unix_seconds() + 600; }
@@ -63,7 +68,8 @@ class HostileGateway : public ::testing::Test {
 };
 
 TEST_F(HostileGateway, AnHonestCeremonyWorks) {
-    TestKeygen keygen = ready({.slots = {0, 1, 2}, .policies = {kBound, kHeader, kNone}, .ecies_aad = true});
+    TestKeygen keygen =
+        ready({.slots = {0, 1, 2}, .policies = {kBound, kHeader, kNone}, .ecies_aad = true});
     gateway.sign(keygen, gateway.start_signing(keygen));
 }
 
@@ -71,7 +77,8 @@ TEST_F(HostileGateway, RestartOfAllEnclavesBetweenKeygenAndSigning) {
     TestKeygen keygen = ready({.slots = {0, 1, 2}, .policies = {kBound, kHeader, kNone}});
     for (std::size_t i = 0; i < 3; ++i)
         process(i).restart();
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, gateway.start_signing(keygen))), Errc::StateUnknown));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, gateway.start_signing(keygen))),
+                             Errc::StateUnknown));
     gateway.sign(keygen, gateway.start_signing(keygen));
 }
 
@@ -89,7 +96,8 @@ TEST_F(HostileGateway, SignsNothingWithoutApproval) {
             EXPECT_EQ(response.sign_round1().awaiting_size(), 1) << enclave;
             EXPECT_FALSE(response.sign_round1().has_contribution()) << enclave;
             // Nothing that could be continued was made.
-            EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round2(keygen, signing, {})), Errc::AttemptVoid));
+            EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round2(keygen, signing, {})),
+                                     Errc::AttemptVoid));
         }
     }
 }
@@ -101,28 +109,33 @@ TEST_F(HostileGateway, ReplaysNoHeaderApproval) {
     TestSigning other = gateway.start_signing(keygen);
     other.approvals = approved.approvals;
     for (const std::size_t enclave : keygen.enclaves())
-        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, other)), Errc::NonceReplayed));
+        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, other)),
+                                 Errc::NonceReplayed));
     // Nor into an attempt under the old id with another message.
     other.id = approved.id;
     other.evidence = keygen.evidence(other.message);
     for (const std::size_t enclave : keygen.enclaves())
-        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, other, 2)), Errc::DuplicateId));
+        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, other, 2)),
+                                 Errc::DuplicateId));
 }
 
 TEST_F(HostileGateway, TurnsNoBoundApprovalIntoAnother) {
     TestKeygen keygen = ready({.slots = {0, 1}, .policies = {kNone, kBound}});
     const TestSigning approved = gateway.start_signing(keygen);
     gateway.sign(keygen, approved);
-    // A fresh header (from a status poll, say) with the old bound part; for the same message and for another.
+    // A fresh header (from a status poll, say) with the old bound part; for the same message and
+    // for another.
     for (const auto& message : {approved.message, random_message()}) {
         TestSigning other = gateway.start_signing(keygen, message);
         other.approvals = approved.approvals;
         other.approvals[0].set_signing_header(keygen.signing_header(1));
-        const Errc expected = message == approved.message ? Errc::AuthFailed : Errc::MessageMismatch;
+        const Errc expected =
+            message == approved.message ? Errc::AuthFailed : Errc::MessageMismatch;
         EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, other)), expected));
         other.approvals[0].clear_bound();
         other.approvals[0].set_signing_header(keygen.signing_header(1));
-        EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, other)), Errc::BoundApprovalRequired));
+        EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, other)),
+                                 Errc::BoundApprovalRequired));
     }
 }
 
@@ -135,12 +148,15 @@ TEST_F(HostileGateway, SwapsNoMessage) {
     swapped.message = random_message();
     swapped.evidence.set_message_hash(raw(swapped.message));
     EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, swapped)), Errc::DuplicateId));
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, swapped, 2)), Errc::DuplicateId));
-    // A session that was approved for one message and is shown to the other enclave with another one first.
+    EXPECT_TRUE(
+        refused_with(gateway.send(1, gateway.round1(keygen, swapped, 2)), Errc::DuplicateId));
+    // A session that was approved for one message and is shown to the other enclave with another
+    // one first.
     TestSigning fresh = gateway.start_signing(keygen);
     TestSigning other = fresh;
     other.evidence.set_message_hash(raw(random_message()));
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, other)), Errc::MessageMismatch));
+    EXPECT_TRUE(
+        refused_with(gateway.send(1, gateway.round1(keygen, other)), Errc::MessageMismatch));
     other.approvals.clear();
     EXPECT_EQ(gateway.send(0, gateway.round1(keygen, other)).sign_round1().awaiting_size(), 1);
     EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, fresh)), Errc::DuplicateId));
@@ -152,15 +168,20 @@ TEST_F(HostileGateway, RevivesNoRejectedSession) {
     TestSigning waiting = signing;
     waiting.approvals.clear();
     ASSERT_TRUE(gateway.send(0, gateway.round1(keygen, waiting)).has_sign_round1());
-    ASSERT_TRUE(gateway.send(0, gateway.reject(keygen, signing, keygen.signing_header(1))).has_reject());
+    ASSERT_TRUE(
+        gateway.send(0, gateway.reject(keygen, signing, keygen.signing_header(1))).has_reject());
     EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, signing)), Errc::WrongState));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.approve(keygen, signing, keygen.header_approval(0))), Errc::WrongState));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.approve(keygen, signing, keygen.header_approval(0))),
+                     Errc::WrongState));
     ASSERT_TRUE(gateway.send(0, gateway.close(keygen, signing)).has_close_signing());
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, signing, 7)), Errc::WrongState));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.round1(keygen, signing, 7)), Errc::WrongState));
     // Without the coordinator enclave's share there is no signature, whatever the other one does.
     RoundTrips trips;
     trips.round1[1] = gateway.send(1, gateway.round1(keygen, signing)).sign_round1();
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, trips)), Errc::RosterMismatch));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, trips)),
+                             Errc::RosterMismatch));
 }
 
 // ---- Keys, policies, parameters ----
@@ -169,7 +190,8 @@ TEST_F(HostileGateway, ReplacesNoParticipantsKeyAndDropsNoPolicy) {
     TestKeygen keygen(gateway.enclaves(), {.slots = {0, 1, 2}, .policies = {kNone, kBound, kNone}});
     const wire::Response opened = gateway.ask(0, keygen.open());
     for (const std::size_t enclave : {1u, 2u})
-        ASSERT_TRUE(gateway.ask(enclave, keygen.join(enclave, opened.open_keygen())).has_join_keygen());
+        ASSERT_TRUE(
+            gateway.ask(enclave, keygen.join(enclave, opened.open_keygen())).has_join_keygen());
     std::vector<wire::Registration> honest;
     for (std::size_t i = 0; i < 3; ++i)
         honest.push_back(gateway.ask(i, keygen.register_participant(i)).register_().registration());
@@ -191,7 +213,8 @@ TEST_F(HostileGateway, TellsEnclavesNoDifferentParameters) {
     join.mutable_join_keygen()->mutable_params()->set_max_signing_sessions(1'000'000);
     EXPECT_TRUE(refused_with(gateway.send(1, join), Errc::RosterMismatch));
     join = keygen.join(1, opened.open_keygen());
-    join.mutable_join_keygen()->mutable_params()->mutable_tweak()->set_type(wire::TweakConfig::UNSPENDABLE_TAPROOT);
+    join.mutable_join_keygen()->mutable_params()->mutable_tweak()->set_type(
+        wire::TweakConfig::UNSPENDABLE_TAPROOT);
     EXPECT_TRUE(refused_with(gateway.send(1, join), Errc::RosterMismatch));
 }
 
@@ -199,7 +222,8 @@ TEST_F(HostileGateway, GetsNoHandoverToAKeyOfItsOwn) {
     TestKeygen keygen(gateway.enclaves(), {.slots = {0, 1}});
     const auto own = crypto::SecretKey::generate();
     wire::Request open = keygen.open();
-    open.mutable_open_keygen()->mutable_params()->set_slot_enclaves(1, raw(own.public_key().bytes()));
+    open.mutable_open_keygen()->mutable_params()->set_slot_enclaves(1,
+                                                                    raw(own.public_key().bytes()));
     const wire::Response response = gateway.send(0, open);
     EXPECT_TRUE(refused_with(response, Errc::PeerUnknown));
     EXPECT_EQ(response.failure().peer_public_key(), raw(own.public_key().bytes()));
@@ -207,7 +231,8 @@ TEST_F(HostileGateway, GetsNoHandoverToAKeyOfItsOwn) {
     wire::Request introduce;
     wire::Request attest;
     attest.mutable_attest();
-    introduce.mutable_introduce_peer()->set_attestation_document(gateway.send(1, attest).attest().attestation_document());
+    introduce.mutable_introduce_peer()->set_attestation_document(
+        gateway.send(1, attest).attest().attestation_document());
     EXPECT_TRUE(refused_with(gateway.send(0, introduce), Errc::AttestationRefused));
 }
 
@@ -217,7 +242,8 @@ TEST_F(HostileGateway, UsesNoCapturedBlobElsewhere) {
     TestKeygen own(gateway.enclaves(), {.slots = {0, 0}});
     ASSERT_TRUE(gateway.send(0, own.open()).has_open_keygen());
     wire::Request request = own.register_participant(1);
-    request.mutable_register_()->set_encrypted_private_key(victim.registering[1].encrypted_private_key());
+    request.mutable_register_()->set_encrypted_private_key(
+        victim.registering[1].encrypted_private_key());
     request.mutable_register_()->set_public_key(victim.registering[1].public_key());
     EXPECT_TRUE(refused_with(gateway.send(0, request), Errc::BlobReused));
 }
@@ -230,20 +256,26 @@ TEST_F(HostileGateway, GetsNoSecondSignatureFromOneNonce) {
     RoundTrips trips = first_rounds(keygen, signing);
     const wire::Response box = gateway.send(1, gateway.round2(keygen, signing, trips));
     ASSERT_TRUE(box.has_sign_round2());
-    EXPECT_EQ(gateway.send(1, gateway.round2(keygen, signing, trips)).sign_round2().box(), box.sign_round2().box());
+    EXPECT_EQ(gateway.send(1, gateway.round2(keygen, signing, trips)).sign_round2().box(),
+              box.sign_round2().box());
     // Other nonces of the coordinator, genuine but of another attempt; then made up.
     RoundTrips others = trips;
     others.round1[0] = gateway.send(0, gateway.round1(keygen, signing, 2)).sign_round1();
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, others)), Errc::NonceConsumed));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, others)),
+                             Errc::NonceConsumed));
     others.round1[0].mutable_contribution()->mutable_nonces(0)->set_pubnonce(
         raw(musig::nonce_gen(keygen.participant(0).key).value().pub.bytes()));
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, others)), Errc::NonceConsumed));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, others)),
+                             Errc::NonceConsumed));
     // Round 1 again gives the nonce that has signed, or, for a higher attempt, a fresh one.
     const auto again = gateway.send(1, gateway.round1(keygen, signing)).sign_round1();
-    EXPECT_EQ(again.contribution().nonces(0).pubnonce(), trips.round1[1].contribution().nonces(0).pubnonce());
+    EXPECT_EQ(again.contribution().nonces(0).pubnonce(),
+              trips.round1[1].contribution().nonces(0).pubnonce());
     const auto later = gateway.send(1, gateway.round1(keygen, signing, 2)).sign_round1();
-    EXPECT_NE(later.contribution().nonces(0).pubnonce(), trips.round1[1].contribution().nonces(0).pubnonce());
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, signing, 1)), Errc::AttemptVoid));
+    EXPECT_NE(later.contribution().nonces(0).pubnonce(),
+              trips.round1[1].contribution().nonces(0).pubnonce());
+    EXPECT_TRUE(
+        refused_with(gateway.send(1, gateway.round1(keygen, signing, 1)), Errc::AttemptVoid));
 }
 
 TEST_F(HostileGateway, FeedsNoNoncesOfItsOwn) {
@@ -252,11 +284,14 @@ TEST_F(HostileGateway, FeedsNoNoncesOfItsOwn) {
     RoundTrips trips = first_rounds(keygen, signing);
     RoundTrips hostile = trips;
     const auto pair = musig::nonce_gen(crypto::SecretKey::generate()).value();
-    hostile.round1[0].mutable_contribution()->mutable_nonces(0)->set_pubnonce(raw(pair.pub.bytes()));
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, hostile)), Errc::RosterMismatch));
+    hostile.round1[0].mutable_contribution()->mutable_nonces(0)->set_pubnonce(
+        raw(pair.pub.bytes()));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, hostile)),
+                             Errc::RosterMismatch));
     hostile = trips;
     hostile.round1[0].mutable_contribution()->set_ledger_version(1'000'000);
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, hostile)), Errc::RosterMismatch));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, hostile)),
+                             Errc::RosterMismatch));
     EXPECT_TRUE(gateway.send(1, gateway.round2(keygen, signing, trips)).has_sign_round2());
 }
 
@@ -267,10 +302,12 @@ TEST_F(HostileGateway, MovesNoBoxBetweenSessions) {
     RoundTrips first_trips = first_rounds(keygen, one);
     RoundTrips second_trips = first_rounds(keygen, two);
     first_trips.round2[1] = gateway.send(1, gateway.round2(keygen, one, first_trips)).sign_round2();
-    second_trips.round2[1] = gateway.send(1, gateway.round2(keygen, two, second_trips)).sign_round2();
+    second_trips.round2[1] =
+        gateway.send(1, gateway.round2(keygen, two, second_trips)).sign_round2();
     RoundTrips mixed = first_trips;
     mixed.round2[1] = second_trips.round2[1];
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.finish(keygen, one, mixed)), Errc::DecryptFailed));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.finish(keygen, one, mixed)), Errc::DecryptFailed));
     EXPECT_TRUE(gateway.send(0, gateway.finish(keygen, one, first_trips)).has_sign_finish());
 }
 
@@ -284,18 +321,24 @@ TEST_F(HostileGateway, StretchesNoQuota) {
     gateway.sign(keygen, two);
     for (const std::size_t enclave : keygen.enclaves()) {
         ASSERT_TRUE(gateway.send(enclave, gateway.close(keygen, two)).has_close_signing());
-        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, gateway.start_signing(keygen))), Errc::QuotaExceeded));
+        EXPECT_TRUE(refused_with(
+            gateway.send(enclave, gateway.round1(keygen, gateway.start_signing(keygen))),
+            Errc::QuotaExceeded));
         // An id that was counted, for another message, open or closed.
         TestSigning other = gateway.start_signing(keygen);
         other.id = one.id;
-        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, other, 9)), Errc::DuplicateId));
+        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, other, 9)),
+                                 Errc::DuplicateId));
         other = gateway.start_signing(keygen);
         other.id = two.id;
-        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, other, 9)), Errc::WrongState));
+        EXPECT_TRUE(refused_with(gateway.send(enclave, gateway.round1(keygen, other, 9)),
+                                 Errc::WrongState));
     }
     for (const std::size_t enclave : keygen.enclaves()) {
         process(enclave).restart();
-        EXPECT_TRUE(refused_with(gateway.ask(enclave, gateway.round1(keygen, gateway.start_signing(keygen))), Errc::QuotaExceeded));
+        EXPECT_TRUE(refused_with(
+            gateway.ask(enclave, gateway.round1(keygen, gateway.start_signing(keygen))),
+            Errc::QuotaExceeded));
     }
 }
 
@@ -309,7 +352,8 @@ TEST_F(HostileGateway, RollsNoSingleEnclaveBack) {
     const TestSigning signing = gateway.start_signing(keygen);
     const RoundTrips trips = first_rounds(keygen, signing);
     for (const std::size_t enclave : {1u, 2u}) {
-        const wire::Response response = gateway.send(enclave, gateway.round2(keygen, signing, trips));
+        const wire::Response response =
+            gateway.send(enclave, gateway.round2(keygen, signing, trips));
         EXPECT_TRUE(refused_with(response, Errc::StateRolledBack));
         EXPECT_EQ(response.failure().peer_public_key(), raw(process(0).public_key().bytes()));
     }
@@ -371,7 +415,8 @@ TEST_F(HostileGateway, OversizedFieldsAreRefusedAndCrashNothing) {
     EXPECT_TRUE(refused(request, 1));
     request = gateway.round2(keygen, signing, trips);
     for (int i = 0; i < 10'000; ++i)
-        *request.mutable_sign_round2()->mutable_contributions(0)->add_nonces() = trips.round1.at(0).contribution().nonces(0);
+        *request.mutable_sign_round2()->mutable_contributions(0)->add_nonces() =
+            trips.round1.at(0).contribution().nonces(0);
     EXPECT_TRUE(refused(request, 1));
     request = gateway.restore(0, KeygenId(random_user()));
     for (int i = 0; i < 100; ++i)
@@ -383,7 +428,8 @@ TEST_F(HostileGateway, OversizedFieldsAreRefusedAndCrashNothing) {
     EXPECT_TRUE(refused(request));
     request = TestKeygen(gateway.enclaves(), {.slots = {0, 0}}).open();
     for (int i = 0; i < 50'000; ++i)
-        request.mutable_open_keygen()->mutable_params()->add_expected_participants(raw(random_user().bytes));
+        request.mutable_open_keygen()->mutable_params()->add_expected_participants(
+            raw(random_user().bytes));
     EXPECT_TRUE(refused(request));
     request = TestKeygen(gateway.enclaves(), {.slots = {0, 0}}).open();
     request.mutable_open_keygen()->set_encrypted_session_secret(huge);
@@ -392,8 +438,8 @@ TEST_F(HostileGateway, OversizedFieldsAreRefusedAndCrashNothing) {
 }
 
 TEST_F(HostileGateway, BrokenFramesCloseTheirStreamOnly) {
-    EXPECT_TRUE(process(0).closes_on(Bytes(100, 0xff)));       // a length beyond the bound
-    EXPECT_TRUE(process(0).closes_on(Bytes{0, 0, 0, 0}));      // an empty frame
+    EXPECT_TRUE(process(0).closes_on(Bytes(100, 0xff)));  // a length beyond the bound
+    EXPECT_TRUE(process(0).closes_on(Bytes{0, 0, 0, 0})); // an empty frame
     EXPECT_TRUE(process(0).closes_on(Bytes{0, 0, 0, 3, 9, 9, 9}));
     // A command before Hello.
     wire::Request request;
@@ -412,8 +458,9 @@ TEST_F(HostileGateway, RandomMutationsOfHonestRequestsCrashNothing) {
     RoundTrips trips = first_rounds(keygen, signing);
     std::vector<std::string> seeds;
     for (const wire::Request& request :
-         {keygen.open(), keygen.register_participant(0), gateway.round1(keygen, signing), gateway.round2(keygen, signing, trips),
-          gateway.finish(keygen, signing, trips), gateway.approve(keygen, signing, keygen.header_approval(0)),
+         {keygen.open(), keygen.register_participant(0), gateway.round1(keygen, signing),
+          gateway.round2(keygen, signing, trips), gateway.finish(keygen, signing, trips),
+          gateway.approve(keygen, signing, keygen.header_approval(0)),
           gateway.restore(0, keygen.id())})
         seeds.push_back(request.SerializeAsString());
     google::protobuf::SetLogHandler(nullptr);
@@ -421,15 +468,22 @@ TEST_F(HostileGateway, RandomMutationsOfHonestRequestsCrashNothing) {
     for (int i = 0; i < 3000; ++i) {
         std::string bytes = seeds[static_cast<std::size_t>(i) % seeds.size()];
         const auto random = secure::random_array<9>();
-        const std::size_t at = (static_cast<std::size_t>(random[0]) << 8 | random[1]) % bytes.size();
+        const std::size_t at =
+            (static_cast<std::size_t>(random[0]) << 8 | random[1]) % bytes.size();
         switch (random[2] % 3) {
-        case 0: bytes[at] = static_cast<char>(random[3]); break;
-        case 1: bytes.erase(at, random[3] % 8u + 1); break;
-        case 2: bytes.insert(at, reinterpret_cast<const char*>(random.data()) + 3, random[8] % 6u + 1); break;
+        case 0:
+            bytes[at] = static_cast<char>(random[3]);
+            break;
+        case 1:
+            bytes.erase(at, random[3] % 8u + 1);
+            break;
+        case 2:
+            bytes.insert(at, reinterpret_cast<const char*>(random.data()) + 3, random[8] % 6u + 1);
+            break;
         }
         wire::Request request;
-        if (!request.ParseFromString(bytes) || request.has_hello() || request.has_delete_keygen() || request.has_close_signing() ||
-            request.has_fail_keygen())
+        if (!request.ParseFromString(bytes) || request.has_hello() || request.has_delete_keygen() ||
+            request.has_close_signing() || request.has_fail_keygen())
             continue;
         ++parsed;
         process(static_cast<std::size_t>(i) % 2).call(request);

@@ -16,8 +16,8 @@ namespace {
 
 [[noreturn]] void refused(const char* what, const wire::Response& response) {
     throw std::runtime_error(std::string(what) + " was refused: " +
-                             std::string(errc_name(static_cast<Errc>(response.failure().code()))) + ": " +
-                             response.failure().detail());
+                             std::string(errc_name(static_cast<Errc>(response.failure().code()))) +
+                             ": " + response.failure().detail());
 }
 
 Uuid random_uuid() {
@@ -28,27 +28,39 @@ Uuid random_uuid() {
 
 wire::ApprovalPolicy wire_policy(ApprovalPolicy policy) {
     switch (policy) {
-    case ApprovalPolicy::None: return wire::POLICY_NONE;
-    case ApprovalPolicy::Header: return wire::POLICY_HEADER;
-    case ApprovalPolicy::Bound: return wire::POLICY_BOUND;
+    case ApprovalPolicy::None:
+        return wire::POLICY_NONE;
+    case ApprovalPolicy::Header:
+        return wire::POLICY_HEADER;
+    case ApprovalPolicy::Bound:
+        return wire::POLICY_BOUND;
     }
     throw std::logic_error("policy");
 }
 
 const wire::SealedUpdate* sealed_of(const wire::Response& response) {
     switch (response.result_case()) {
-    case wire::Response::kOpenKeygen: return response.open_keygen().has_sealed() ? &response.open_keygen().sealed() : nullptr;
-    case wire::Response::kJoinKeygen: return response.join_keygen().has_sealed() ? &response.join_keygen().sealed() : nullptr;
-    case wire::Response::kRegister: return response.register_().has_sealed() ? &response.register_().sealed() : nullptr;
+    case wire::Response::kOpenKeygen:
+        return response.open_keygen().has_sealed() ? &response.open_keygen().sealed() : nullptr;
+    case wire::Response::kJoinKeygen:
+        return response.join_keygen().has_sealed() ? &response.join_keygen().sealed() : nullptr;
+    case wire::Response::kRegister:
+        return response.register_().has_sealed() ? &response.register_().sealed() : nullptr;
     case wire::Response::kCompleteKeygen:
-        return response.complete_keygen().has_sealed() ? &response.complete_keygen().sealed() : nullptr;
-    case wire::Response::kFailKeygen: return response.fail_keygen().has_sealed() ? &response.fail_keygen().sealed() : nullptr;
-    case wire::Response::kSignRound1: return response.sign_round1().has_sealed() ? &response.sign_round1().sealed() : nullptr;
-    case wire::Response::kApprove: return response.approve().has_sealed() ? &response.approve().sealed() : nullptr;
-    case wire::Response::kReject: return response.reject().has_sealed() ? &response.reject().sealed() : nullptr;
+        return response.complete_keygen().has_sealed() ? &response.complete_keygen().sealed()
+                                                       : nullptr;
+    case wire::Response::kFailKeygen:
+        return response.fail_keygen().has_sealed() ? &response.fail_keygen().sealed() : nullptr;
+    case wire::Response::kSignRound1:
+        return response.sign_round1().has_sealed() ? &response.sign_round1().sealed() : nullptr;
+    case wire::Response::kApprove:
+        return response.approve().has_sealed() ? &response.approve().sealed() : nullptr;
+    case wire::Response::kReject:
+        return response.reject().has_sealed() ? &response.reject().sealed() : nullptr;
     case wire::Response::kCloseSigning:
         return response.close_signing().has_sealed() ? &response.close_signing().sealed() : nullptr;
-    default: return nullptr;
+    default:
+        return nullptr;
     }
 }
 
@@ -58,27 +70,46 @@ std::optional<KeygenId> keygen_of(const wire::Request& request) {
         return uuid ? std::optional(KeygenId(*uuid)) : std::nullopt;
     };
     switch (request.command_case()) {
-    case wire::Request::kOpenKeygen: return id(request.open_keygen().keygen_id());
-    case wire::Request::kJoinKeygen: return id(request.join_keygen().keygen_id());
-    case wire::Request::kRegister: return id(request.register_().keygen_id());
-    case wire::Request::kCompleteKeygen: return id(request.complete_keygen().keygen_id());
-    case wire::Request::kFailKeygen: return id(request.fail_keygen().keygen_id());
-    case wire::Request::kAuthenticate: return id(request.authenticate().keygen_id());
-    case wire::Request::kSignRound1: return id(request.sign_round1().keygen_id());
-    case wire::Request::kSignRound2: return id(request.sign_round2().keygen_id());
-    case wire::Request::kSignFinish: return id(request.sign_finish().keygen_id());
-    case wire::Request::kApprove: return id(request.approve().keygen_id());
-    case wire::Request::kReject: return id(request.reject().keygen_id());
-    case wire::Request::kCloseSigning: return id(request.close_signing().keygen_id());
-    default: return std::nullopt;
+    case wire::Request::kOpenKeygen:
+        return id(request.open_keygen().keygen_id());
+    case wire::Request::kJoinKeygen:
+        return id(request.join_keygen().keygen_id());
+    case wire::Request::kRegister:
+        return id(request.register_().keygen_id());
+    case wire::Request::kCompleteKeygen:
+        return id(request.complete_keygen().keygen_id());
+    case wire::Request::kFailKeygen:
+        return id(request.fail_keygen().keygen_id());
+    case wire::Request::kAuthenticate:
+        return id(request.authenticate().keygen_id());
+    case wire::Request::kSignRound1:
+        return id(request.sign_round1().keygen_id());
+    case wire::Request::kSignRound2:
+        return id(request.sign_round2().keygen_id());
+    case wire::Request::kSignFinish:
+        return id(request.sign_finish().keygen_id());
+    case wire::Request::kApprove:
+        return id(request.approve().keygen_id());
+    case wire::Request::kReject:
+        return id(request.reject().keygen_id());
+    case wire::Request::kCloseSigning:
+        return id(request.close_signing().keygen_id());
+    default:
+        return std::nullopt;
     }
 }
 
 } // namespace
 
-UserId random_user() { return UserId(random_uuid()); }
-SigningId random_signing() { return SigningId(random_uuid()); }
-ByteArray<32> random_message() { return secure::random_array<32>(); }
+UserId random_user() {
+    return UserId(random_uuid());
+}
+SigningId random_signing() {
+    return SigningId(random_uuid());
+}
+ByteArray<32> random_message() {
+    return secure::random_array<32>();
+}
 
 Errc code_of(const wire::Response& response) {
     return response.has_failure() ? static_cast<Errc>(response.failure().code()) : Errc{0};
@@ -87,13 +118,16 @@ Errc code_of(const wire::Response& response) {
 // ---- Clients ----
 
 TestKeygen::TestKeygen(const std::vector<TestEnclave*>& enclaves, const KeygenSetup& setup)
-    : m_enclave_list(enclaves), m_setup(setup), m_id(setup.id ? *setup.id : KeygenId(random_uuid())),
-      m_secret(setup.secret ? secure::SecretArray<32>::copy_of(*setup.secret) : secure::random_secret<32>()) {
+    : m_enclave_list(enclaves), m_setup(setup),
+      m_id(setup.id ? *setup.id : KeygenId(random_uuid())),
+      m_secret(setup.secret ? secure::SecretArray<32>::copy_of(*setup.secret)
+                            : secure::random_secret<32>()) {
     for (std::size_t i = 0; i < setup.slots.size(); ++i) {
-        m_participants.push_back({setup.users.empty() ? random_user() : setup.users.at(i),
-                                  setup.keys.empty() ? crypto::SecretKey::generate()
-                                                     : crypto::SecretKey::parse(setup.keys.at(i)).value(),
-                                  setup.policies.empty() ? ApprovalPolicy::None : setup.policies.at(i)});
+        m_participants.push_back(
+            {setup.users.empty() ? random_user() : setup.users.at(i),
+             setup.keys.empty() ? crypto::SecretKey::generate()
+                                : crypto::SecretKey::parse(setup.keys.at(i)).value(),
+             setup.policies.empty() ? ApprovalPolicy::None : setup.policies.at(i)});
         m_params.expected_participants.push_back(m_participants.back().id);
         if (std::find(m_enclaves.begin(), m_enclaves.end(), setup.slots[i]) == m_enclaves.end())
             m_enclaves.push_back(setup.slots[i]);
@@ -121,15 +155,17 @@ TestKeygen::TestKeygen(const std::vector<TestEnclave*>& enclaves, const KeygenSe
         raw(encrypt(coordinator, m_participants.front().key.expose(),
                     setup.ecies_aad ? bitcoin::coordinator_key_aad(m_id, user) : "")));
     const auto text = secure::secret_to_hex(m_secret.expose());
-    opening.set_encrypted_session_secret(
-        raw(encrypt(coordinator, text.expose(),
-                    setup.ecies_aad ? bitcoin::session_secret_aad(m_id, user, bitcoin::params_id(m_params)) : "")));
+    opening.set_encrypted_session_secret(raw(encrypt(
+        coordinator, text.expose(),
+        setup.ecies_aad ? bitcoin::session_secret_aad(m_id, user, bitcoin::params_id(m_params))
+                        : "")));
     for (std::size_t i = 0; i < size(); ++i) {
         wire::Register registration;
         registration.set_keygen_id(raw(m_id.bytes));
         registration.set_user_id(raw(m_participants[i].id.bytes));
         registration.set_encrypted_private_key(
-            raw(encrypt(setup.slots[i], m_participants[i].key.expose(), setup.ecies_aad ? private_key_aad(i) : "")));
+            raw(encrypt(setup.slots[i], m_participants[i].key.expose(),
+                        setup.ecies_aad ? private_key_aad(i) : "")));
         registration.set_public_key(raw(m_participants[i].key.public_key().bytes()));
         registration.set_policy(wire_policy(m_participants[i].policy));
         registering.push_back(registration);
@@ -137,11 +173,13 @@ TestKeygen::TestKeygen(const std::vector<TestEnclave*>& enclaves, const KeygenSe
 }
 
 Bytes TestKeygen::encrypt(std::size_t enclave, ByteView plaintext, const std::string& aad) const {
-    return crypto::ecies_encrypt(m_enclave_list[enclave]->public_key(), plaintext, as_bytes(aad)).value();
+    return crypto::ecies_encrypt(m_enclave_list[enclave]->public_key(), plaintext, as_bytes(aad))
+        .value();
 }
 
 std::string TestKeygen::private_key_aad(std::size_t i) const {
-    return bitcoin::private_key_aad(m_id, m_participants[i].id, session::text(m_participants[i].policy),
+    return bitcoin::private_key_aad(m_id, m_participants[i].id,
+                                    session::text(m_participants[i].policy),
                                     bitcoin::params_id(m_params), bitcoin::secret_id(m_secret));
 }
 
@@ -179,11 +217,14 @@ wire::Request TestKeygen::complete(const std::vector<wire::Registration>& regist
 }
 
 std::string TestKeygen::session_header(std::size_t i) const {
-    return crypto::make_session_hmac(m_secret, m_id, m_participants[i].id, crypto::make_header_nonce());
+    return crypto::make_session_hmac(m_secret, m_id, m_participants[i].id,
+                                     crypto::make_header_nonce());
 }
 
 std::string TestKeygen::signing_header(std::size_t i) const {
-    return crypto::make_signing_hmac(m_participants[i].key, m_participants[i].id, crypto::make_header_nonce()).value();
+    return crypto::make_signing_hmac(m_participants[i].key, m_participants[i].id,
+                                     crypto::make_header_nonce())
+        .value();
 }
 
 wire::SigningEvidence TestKeygen::evidence(const ByteArray<32>& message) const {
@@ -199,7 +240,8 @@ wire::Approval TestKeygen::header_approval(std::size_t i) const {
     return approval;
 }
 
-wire::Approval TestKeygen::bound_approval(std::size_t i, const SigningId& signing, const ByteArray<32>& message,
+wire::Approval TestKeygen::bound_approval(std::size_t i, const SigningId& signing,
+                                          const ByteArray<32>& message,
                                           std::uint64_t expires_at) const {
     bitcoin::BoundApproval bound;
     bound.keygen = m_id;
@@ -214,12 +256,15 @@ wire::Approval TestKeygen::bound_approval(std::size_t i, const SigningId& signin
     return approval;
 }
 
-bitcoin::SchnorrSignature TestKeygen::open_final(const std::string& final_signature, const ByteArray<32>& message) const {
-    const auto plaintext = crypto::encrypted_data_open(m_secret, crypto::DataContext::Signature, final_signature);
+bitcoin::SchnorrSignature TestKeygen::open_final(const std::string& final_signature,
+                                                 const ByteArray<32>& message) const {
+    const auto plaintext =
+        crypto::encrypted_data_open(m_secret, crypto::DataContext::Signature, final_signature);
     if (!plaintext)
         throw std::runtime_error("final_signature does not decrypt");
     const auto signature = bitcoin::SchnorrSignature::parse(plaintext->expose()).value();
-    const auto key = crypto::PlainPubKey::parse(as_bytes(completed.value().aggregate_public_key())).value();
+    const auto key =
+        crypto::PlainPubKey::parse(as_bytes(completed.value().aggregate_public_key())).value();
     if (!bitcoin::schnorr_verify(signature, message, bitcoin::XOnlyPubKey::from(key)))
         throw std::runtime_error("final signature does not verify");
     return signature;
@@ -227,7 +272,8 @@ bitcoin::SchnorrSignature TestKeygen::open_final(const std::string& final_signat
 
 // ---- Gateway ----
 
-void TestGateway::store(std::size_t enclave, const KeygenId& keygen, const wire::SealedUpdate& update) {
+void TestGateway::store(std::size_t enclave, const KeygenId& keygen,
+                        const wire::SealedUpdate& update) {
     Stored& kept = m_stored[{enclave, keygen}];
     if (update.snapshot())
         kept.clear();
@@ -271,7 +317,8 @@ void TestGateway::introduce(std::size_t whom, std::size_t to) {
     const wire::Response attested = send(whom, request);
     if (attested.has_failure())
         refused("attest", attested);
-    request.mutable_introduce_peer()->set_attestation_document(attested.attest().attestation_document());
+    request.mutable_introduce_peer()->set_attestation_document(
+        attested.attest().attestation_document());
     const wire::Response introduced = send(to, request);
     if (introduced.has_failure())
         refused("introduction", introduced);
@@ -307,14 +354,17 @@ void TestGateway::keygen(TestKeygen& keygen) {
         const wire::Response completed = ask(enclave, keygen.complete(registrations));
         if (completed.has_failure())
             refused("complete", completed);
-        if (keygen.completed && (keygen.completed->aggregate_public_key() != completed.complete_keygen().aggregate_public_key() ||
-                                 keygen.completed->aggregate_key_tag() != completed.complete_keygen().aggregate_key_tag()))
+        if (keygen.completed && (keygen.completed->aggregate_public_key() !=
+                                     completed.complete_keygen().aggregate_public_key() ||
+                                 keygen.completed->aggregate_key_tag() !=
+                                     completed.complete_keygen().aggregate_key_tag()))
             throw std::runtime_error("enclaves report different keys");
         keygen.completed = completed.complete_keygen();
     }
 }
 
-TestSigning TestGateway::start_signing(const TestKeygen& keygen, std::optional<ByteArray<32>> message) {
+TestSigning TestGateway::start_signing(const TestKeygen& keygen,
+                                       std::optional<ByteArray<32>> message) {
     TestSigning signing;
     signing.id = random_signing();
     signing.message = message ? *message : random_message();
@@ -324,12 +374,14 @@ TestSigning TestGateway::start_signing(const TestKeygen& keygen, std::optional<B
         if (keygen.participant(i).policy == ApprovalPolicy::Header)
             signing.approvals.push_back(keygen.header_approval(i));
         if (keygen.participant(i).policy == ApprovalPolicy::Bound)
-            signing.approvals.push_back(keygen.bound_approval(i, signing.id, signing.message, expires_at));
+            signing.approvals.push_back(
+                keygen.bound_approval(i, signing.id, signing.message, expires_at));
     }
     return signing;
 }
 
-wire::Request TestGateway::round1(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt) {
+wire::Request TestGateway::round1(const TestKeygen& keygen, const TestSigning& signing,
+                                  std::uint32_t attempt) {
     wire::Request request;
     wire::SignRound1& round = *request.mutable_sign_round1();
     round.set_keygen_id(raw(keygen.id().bytes));
@@ -341,8 +393,8 @@ wire::Request TestGateway::round1(const TestKeygen& keygen, const TestSigning& s
     return request;
 }
 
-wire::Request TestGateway::round2(const TestKeygen& keygen, const TestSigning& signing, const RoundTrips& trips,
-                                  std::uint32_t attempt) {
+wire::Request TestGateway::round2(const TestKeygen& keygen, const TestSigning& signing,
+                                  const RoundTrips& trips, std::uint32_t attempt) {
     wire::Request request;
     wire::SignRound2& round = *request.mutable_sign_round2();
     round.set_keygen_id(raw(keygen.id().bytes));
@@ -353,8 +405,8 @@ wire::Request TestGateway::round2(const TestKeygen& keygen, const TestSigning& s
     return request;
 }
 
-wire::Request TestGateway::finish(const TestKeygen& keygen, const TestSigning& signing, const RoundTrips& trips,
-                                  std::uint32_t attempt) const {
+wire::Request TestGateway::finish(const TestKeygen& keygen, const TestSigning& signing,
+                                  const RoundTrips& trips, std::uint32_t attempt) const {
     wire::Request request;
     wire::SignFinish& finish = *request.mutable_sign_finish();
     finish.set_keygen_id(raw(keygen.id().bytes));
@@ -370,7 +422,8 @@ wire::Request TestGateway::finish(const TestKeygen& keygen, const TestSigning& s
     return request;
 }
 
-wire::Request TestGateway::approve(const TestKeygen& keygen, const TestSigning& signing, const wire::Approval& approval) {
+wire::Request TestGateway::approve(const TestKeygen& keygen, const TestSigning& signing,
+                                   const wire::Approval& approval) {
     wire::Request request;
     request.mutable_approve()->set_keygen_id(raw(keygen.id().bytes));
     request.mutable_approve()->set_signing_id(raw(signing.id.bytes));
@@ -379,7 +432,8 @@ wire::Request TestGateway::approve(const TestKeygen& keygen, const TestSigning& 
     return request;
 }
 
-wire::Request TestGateway::reject(const TestKeygen& keygen, const TestSigning& signing, const std::string& header) {
+wire::Request TestGateway::reject(const TestKeygen& keygen, const TestSigning& signing,
+                                  const std::string& header) {
     wire::Request request;
     request.mutable_reject()->set_keygen_id(raw(keygen.id().bytes));
     request.mutable_reject()->set_signing_id(raw(signing.id.bytes));
@@ -404,7 +458,8 @@ wire::Request TestGateway::restore(std::size_t enclave, const KeygenId& keygen) 
     return request;
 }
 
-RoundTrips TestGateway::rounds(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt) {
+RoundTrips TestGateway::rounds(const TestKeygen& keygen, const TestSigning& signing,
+                               std::uint32_t attempt) {
     RoundTrips trips;
     for (const std::size_t enclave : keygen.enclaves()) {
         const wire::Response first = ask(enclave, round1(keygen, signing, attempt));
@@ -434,7 +489,8 @@ RoundTrips TestGateway::rounds(const TestKeygen& keygen, const TestSigning& sign
     return trips;
 }
 
-bitcoin::SchnorrSignature TestGateway::sign(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt) {
+bitcoin::SchnorrSignature TestGateway::sign(const TestKeygen& keygen, const TestSigning& signing,
+                                            std::uint32_t attempt) {
     return keygen.open_final(rounds(keygen, signing, attempt).final_signature, signing.message);
 }
 

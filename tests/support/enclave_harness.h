@@ -1,5 +1,6 @@
-// Keygen and signing ceremonies over enclaves: the clients' side (keys, secrets, headers, ciphertexts) and an honest gateway (storing, restoring,
-// introducing, repeating). Hostile tests take the honest requests and change them.
+// Keygen and signing ceremonies over enclaves: the clients' side (keys, secrets, headers,
+// ciphertexts) and an honest gateway (storing, restoring, introducing, repeating). Hostile tests
+// take the honest requests and change them.
 #pragma once
 
 #include <map>
@@ -37,7 +38,8 @@ struct KeygenSetup {
     std::optional<ByteArray<32>> secret = {};
 };
 
-/// The clients of one keygen session, and the requests that an honest gateway makes of what they send.
+/// The clients of one keygen session, and the requests that an honest gateway makes of what they
+/// send.
 class TestKeygen {
   public:
     TestKeygen(const std::vector<TestEnclave*>& enclaves, const KeygenSetup& setup);
@@ -65,10 +67,12 @@ class TestKeygen {
 
     wire::SigningEvidence evidence(const ByteArray<32>& message) const;
     wire::Approval header_approval(std::size_t i) const;
-    wire::Approval bound_approval(std::size_t i, const SigningId& signing, const ByteArray<32>& message,
-                                  std::uint64_t expires_at) const;
-    /// The signature inside `final_signature`; throws unless it decrypts and verifies under the key that the enclaves reported.
-    bitcoin::SchnorrSignature open_final(const std::string& final_signature, const ByteArray<32>& message) const;
+    wire::Approval bound_approval(std::size_t i, const SigningId& signing,
+                                  const ByteArray<32>& message, std::uint64_t expires_at) const;
+    /// The signature inside `final_signature`; throws unless it decrypts and verifies under the key
+    /// that the enclaves reported.
+    bitcoin::SchnorrSignature open_final(const std::string& final_signature,
+                                         const ByteArray<32>& message) const;
 
     /// What the enclaves reported at completion.
     std::optional<wire::CompleteKeygenResult> completed;
@@ -110,7 +114,8 @@ class TestGateway {
 
     /// One request, as it is; sealed updates of the answer are stored.
     wire::Response send(std::size_t enclave, const wire::Request& request);
-    /// With the repairs of an honest gateway: gives back state, introduces peers, and repeats, once each.
+    /// With the repairs of an honest gateway: gives back state, introduces peers, and repeats, once
+    /// each.
     wire::Response ask(std::size_t enclave, const wire::Request& request);
     /// Every enclave to every other.
     void introduce_all();
@@ -119,23 +124,31 @@ class TestGateway {
     /// Runs a keygen; throws on any refusal. The registrations are kept in the keygen.
     void keygen(TestKeygen& keygen);
     /// A signing session of participant 0, with approvals of everybody who requires one.
-    TestSigning start_signing(const TestKeygen& keygen, std::optional<ByteArray<32>> message = std::nullopt);
+    TestSigning start_signing(const TestKeygen& keygen,
+                              std::optional<ByteArray<32>> message = std::nullopt);
     /// Runs all rounds; throws on any refusal. The result was decrypted and verified.
-    bitcoin::SchnorrSignature sign(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt = 1);
-    RoundTrips rounds(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt = 1);
+    bitcoin::SchnorrSignature sign(const TestKeygen& keygen, const TestSigning& signing,
+                                   std::uint32_t attempt = 1);
+    RoundTrips rounds(const TestKeygen& keygen, const TestSigning& signing,
+                      std::uint32_t attempt = 1);
 
-    static wire::Request round1(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt = 1);
-    static wire::Request round2(const TestKeygen& keygen, const TestSigning& signing, const RoundTrips& trips,
+    static wire::Request round1(const TestKeygen& keygen, const TestSigning& signing,
                                 std::uint32_t attempt = 1);
-    wire::Request finish(const TestKeygen& keygen, const TestSigning& signing, const RoundTrips& trips,
-                         std::uint32_t attempt = 1) const;
-    static wire::Request approve(const TestKeygen& keygen, const TestSigning& signing, const wire::Approval& approval);
-    static wire::Request reject(const TestKeygen& keygen, const TestSigning& signing, const std::string& header);
+    static wire::Request round2(const TestKeygen& keygen, const TestSigning& signing,
+                                const RoundTrips& trips, std::uint32_t attempt = 1);
+    wire::Request finish(const TestKeygen& keygen, const TestSigning& signing,
+                         const RoundTrips& trips, std::uint32_t attempt = 1) const;
+    static wire::Request approve(const TestKeygen& keygen, const TestSigning& signing,
+                                 const wire::Approval& approval);
+    static wire::Request reject(const TestKeygen& keygen, const TestSigning& signing,
+                                const std::string& header);
     static wire::Request close(const TestKeygen& keygen, const TestSigning& signing);
     wire::Request restore(std::size_t enclave, const KeygenId& keygen) const;
 
     using Stored = std::vector<wire::SealedUpdate>;
-    Stored& stored(std::size_t enclave, const KeygenId& keygen) { return m_stored[{enclave, keygen}]; }
+    Stored& stored(std::size_t enclave, const KeygenId& keygen) {
+        return m_stored[{enclave, keygen}];
+    }
 
   private:
     void store(std::size_t enclave, const KeygenId& keygen, const wire::SealedUpdate& update);

@@ -23,7 +23,9 @@
 namespace keymeld::test {
 namespace {
 
-[[noreturn]] void broken(const std::string& what) { throw std::runtime_error(what); }
+[[noreturn]] void broken(const std::string& what) {
+    throw std::runtime_error(what);
+}
 
 std::filesystem::path enclave_program() {
     const char* const build = std::getenv("KEYMELD_BUILD_DIR");
@@ -80,7 +82,8 @@ LocalPki::~LocalPki() = default;
 
 LocalEnclave::LocalEnclave(const LocalPki& pki, Options options)
     : m_pki(pki), m_options(options),
-      m_key(options.secret ? crypto::SecretKey::parse(*options.secret).value() : crypto::SecretKey::generate()),
+      m_key(options.secret ? crypto::SecretKey::parse(*options.secret).value()
+                           : crypto::SecretKey::generate()),
       m_now(enclave::Moment::now()) {
     start();
 }
@@ -95,14 +98,16 @@ void LocalEnclave::start() {
     attestation::AttestationVerifier verifier(
         attestation::TrustAnchor::from_pem_file(folder / "root.pem").value(),
         attestation::PcrPolicy::make({{"test image", measured(1)}}).value());
-    m_signer = std::make_unique<enclave::Signer>(
-        enclave::SignerParts{enclave::EnclaveIdentity::from(m_key.clone(), 1, m_now.unix_seconds()), std::move(module),
-                             std::move(verifier), m_options.limits, m_now.steady});
+    m_signer = std::make_unique<enclave::Signer>(enclave::SignerParts{
+        enclave::EnclaveIdentity::from(m_key.clone(), 1, m_now.unix_seconds()), std::move(module),
+        std::move(verifier), m_options.limits, m_now.steady});
     m_stream = 0;
     reconnect();
 }
 
-wire::Response LocalEnclave::call(const wire::Request& request) { return call_on(m_stream, request); }
+wire::Response LocalEnclave::call(const wire::Request& request) {
+    return call_on(m_stream, request);
+}
 
 wire::Response LocalEnclave::call_on(std::uint64_t stream, const wire::Request& request) {
     wire::Response response;
@@ -139,7 +144,9 @@ ProcessEnclave::ProcessEnclave(const std::filesystem::path& folder, std::string 
     start();
 }
 
-ProcessEnclave::~ProcessEnclave() { stop(); }
+ProcessEnclave::~ProcessEnclave() {
+    stop();
+}
 
 void ProcessEnclave::start() {
     int output[2];
@@ -156,8 +163,8 @@ void ProcessEnclave::start() {
         ::dup2(output[1], STDOUT_FILENO);
         ::close(output[0]);
         ::close(output[1]);
-        ::execl(program.c_str(), program.c_str(), "--listen", "tcp:127.0.0.1:0", "--print-port", "--sim-dir", pki.c_str(),
-                "--sim-identity", identity.c_str(), nullptr);
+        ::execl(program.c_str(), program.c_str(), "--listen", "tcp:127.0.0.1:0", "--print-port",
+                "--sim-dir", pki.c_str(), "--sim-identity", identity.c_str(), nullptr);
         ::_exit(127);
     }
     ::close(output[1]);
@@ -226,7 +233,9 @@ void ProcessEnclave::restart() {
     start();
 }
 
-std::uint64_t ProcessEnclave::unix_seconds() const { return keymeld::unix_seconds(); }
+std::uint64_t ProcessEnclave::unix_seconds() const {
+    return keymeld::unix_seconds();
+}
 
 wire::Response ProcessEnclave::call(const wire::Request& request) {
     wire::Request numbered = request;
@@ -235,7 +244,8 @@ wire::Response ProcessEnclave::call(const wire::Request& request) {
     if (!protocol::append_message(writer, numbered))
         broken("request does not fit into a frame");
     while (!writer.empty()) {
-        const auto sent = ::send(m_socket, writer.unsent().data(), writer.unsent().size(), MSG_NOSIGNAL);
+        const auto sent =
+            ::send(m_socket, writer.unsent().data(), writer.unsent().size(), MSG_NOSIGNAL);
         if (sent <= 0)
             broken("the enclave closed the stream");
         writer.consume(static_cast<std::size_t>(sent));

@@ -1,4 +1,5 @@
-// Enclaves as tests see them: a Signer in this process with a clock that the test sets, or a real keymeld-enclave process behind a socket.
+// Enclaves as tests see them: a Signer in this process with a clock that the test sets, or a real
+// keymeld-enclave process behind a socket.
 #pragma once
 
 #include <sys/types.h>
@@ -51,7 +52,8 @@ class TestEnclave {
     Uuid m_boot_id;
 };
 
-/// A simulator's root and measurement that several LocalEnclaves share. `measurement` tells images apart.
+/// A simulator's root and measurement that several LocalEnclaves share. `measurement` tells images
+/// apart.
 class LocalPki {
   public:
     LocalPki();
@@ -97,7 +99,8 @@ class LocalEnclave final : public TestEnclave {
     std::unique_ptr<enclave::Signer> m_signer;
 };
 
-/// A running keymeld-enclave. `folder` holds the simulator's PKI (sim_init()) and this enclave's identity file.
+/// A running keymeld-enclave. `folder` holds the simulator's PKI (sim_init()) and this enclave's
+/// identity file.
 class ProcessEnclave final : public TestEnclave {
   public:
     /// Makes the PKI for all enclaves of a test in `folder`.

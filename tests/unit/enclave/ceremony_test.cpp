@@ -1,4 +1,5 @@
-// Whole ceremonies over honest enclaves: every kind of session gives a signature that verifies under the reported key.
+// Whole ceremonies over honest enclaves: every kind of session gives a signature that verifies
+// under the reported key.
 #include "core/base/hex.h"
 #include "core/crypto/encrypted_data.h"
 #include "tests/unit/enclave/signer_fixture.h"
@@ -49,16 +50,27 @@ INSTANTIATE_TEST_SUITE_P(
         CeremonyCase{"ThreeEnclaves", {.slots = {0, 1, 2}}},
         CeremonyCase{"OneEnclaveHoldsAll", {.slots = {1, 1, 1}}},
         CeremonyCase{"SeveralParticipantsPerEnclave", {.slots = {2, 0, 1, 2, 0, 0, 1}}},
-        CeremonyCase{"Unspendable", {.slots = {0, 1}, .tweak = tweak(TweakType::UnspendableTaproot)}},
-        CeremonyCase{"MerkleRoot", {.slots = {0, 1}, .tweak = tweak(TweakType::TaprootWithMerkleRoot)}},
+        CeremonyCase{"Unspendable",
+                     {.slots = {0, 1}, .tweak = tweak(TweakType::UnspendableTaproot)}},
+        CeremonyCase{"MerkleRoot",
+                     {.slots = {0, 1}, .tweak = tweak(TweakType::TaprootWithMerkleRoot)}},
         CeremonyCase{"PlainTweak", {.slots = {0, 1, 2}, .tweak = tweak(TweakType::PlainTweak)}},
         CeremonyCase{"XOnlyTweak", {.slots = {0, 1, 2}, .tweak = tweak(TweakType::XOnlyTweak)}},
-        CeremonyCase{"Sorted", {.slots = {0, 1, 2, 0}, .tweak = tweak(TweakType::UnspendableTaproot), .key_order = KeyOrder::Bip327Sorted}},
-        CeremonyCase{"HeaderApprovals", {.slots = {0, 1, 2}, .policies = {kHeader, kHeader, kHeader}}},
+        CeremonyCase{"Sorted",
+                     {.slots = {0, 1, 2, 0},
+                      .tweak = tweak(TweakType::UnspendableTaproot),
+                      .key_order = KeyOrder::Bip327Sorted}},
+        CeremonyCase{"HeaderApprovals",
+                     {.slots = {0, 1, 2}, .policies = {kHeader, kHeader, kHeader}}},
         CeremonyCase{"BoundApprovals", {.slots = {0, 1, 2}, .policies = {kBound, kBound, kBound}}},
-        CeremonyCase{"MixedApprovals", {.slots = {0, 1, 2, 1}, .policies = {kHeader, kNone, kBound, kHeader}}},
+        CeremonyCase{"MixedApprovals",
+                     {.slots = {0, 1, 2, 1}, .policies = {kHeader, kNone, kBound, kHeader}}},
         CeremonyCase{"AloneWithApprovals", {.slots = {0, 0}, .policies = {kBound, kHeader}}},
-        CeremonyCase{"WithAad", {.slots = {0, 1, 2}, .policies = {kNone, kHeader, kBound}, .tweak = tweak(TweakType::TaprootWithMerkleRoot), .ecies_aad = true}}),
+        CeremonyCase{"WithAad",
+                     {.slots = {0, 1, 2},
+                      .policies = {kNone, kHeader, kBound},
+                      .tweak = tweak(TweakType::TaprootWithMerkleRoot),
+                      .ecies_aad = true}}),
     [](const auto& test) { return std::string(test.param.name); });
 
 using CeremonyExtras = SignerTest;
@@ -74,7 +86,8 @@ TEST_F(CeremonyExtras, EncryptedMessageInEitherForm) {
     sign_with(hex_encode(message));
     sign_with(crypto::encrypted_data_seal(keygen.secret(), crypto::DataContext::Message, message));
     const std::string text = hex_encode(message);
-    sign_with(crypto::encrypted_data_seal(keygen.secret(), crypto::DataContext::Message, as_bytes(text)));
+    sign_with(
+        crypto::encrypted_data_seal(keygen.secret(), crypto::DataContext::Message, as_bytes(text)));
 }
 
 TEST_F(CeremonyExtras, ManySessionsAtOnceInterleaved) {
@@ -85,11 +98,13 @@ TEST_F(CeremonyExtras, ManySessionsAtOnceInterleaved) {
         sessions.push_back(gateway.start_signing(keygen));
     for (std::size_t i = 0; i < trips.size(); ++i)
         for (const std::size_t enclave : keygen.enclaves())
-            trips[i].round1[enclave] = gateway.ask(enclave, gateway.round1(keygen, sessions[i])).sign_round1();
+            trips[i].round1[enclave] =
+                gateway.ask(enclave, gateway.round1(keygen, sessions[i])).sign_round1();
     // The later sessions end first: the ledger versions that enclaves see do not come in order.
     for (std::size_t i = trips.size(); i-- > 0;) {
         for (const std::size_t enclave : {1u, 2u}) {
-            const auto second_round = gateway.ask(enclave, gateway.round2(keygen, sessions[i], trips[i]));
+            const auto second_round =
+                gateway.ask(enclave, gateway.round2(keygen, sessions[i], trips[i]));
             ASSERT_TRUE(succeeded(second_round));
             trips[i].round2[enclave] = second_round.sign_round2();
         }
@@ -106,7 +121,8 @@ TEST_F(CeremonyExtras, RestartInTheMiddleVoidsTheAttemptAndTheNextOneSigns) {
     for (const std::size_t enclave : keygen.enclaves())
         trips.round1[enclave] = gateway.ask(enclave, gateway.round1(keygen, signing)).sign_round1();
     second.restart();
-    EXPECT_TRUE(refused_with(gateway.ask(1, gateway.round2(keygen, signing, trips)), Errc::AttemptVoid));
+    EXPECT_TRUE(
+        refused_with(gateway.ask(1, gateway.round2(keygen, signing, trips)), Errc::AttemptVoid));
     gateway.sign(keygen, signing, 2);
     first.restart();
     third.restart();
@@ -143,7 +159,8 @@ TEST_F(CeremonyExtras, CanaryVerifies) {
     request.mutable_canary();
     const wire::Response response = first.call(request);
     ASSERT_TRUE(succeeded(response));
-    const auto signature = bitcoin::SchnorrSignature::parse(as_bytes(response.canary().signature())).value();
+    const auto signature =
+        bitcoin::SchnorrSignature::parse(as_bytes(response.canary().signature())).value();
     const auto key = bitcoin::XOnlyPubKey::parse(as_bytes(response.canary().x_only_key())).value();
     EXPECT_TRUE(bitcoin::schnorr_verify(signature, as_bytes(response.canary().message()), key));
 }

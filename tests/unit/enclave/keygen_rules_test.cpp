@@ -15,12 +15,14 @@ class KeygenRules : public SignerTest {
         EXPECT_TRUE(succeeded(open));
         for (const std::size_t enclave : keygen.enclaves())
             if (enclave != keygen.enclaves().front()) {
-                EXPECT_TRUE(succeeded(gateway.ask(enclave, keygen.join(enclave, open.open_keygen()))));
+                EXPECT_TRUE(
+                    succeeded(gateway.ask(enclave, keygen.join(enclave, open.open_keygen()))));
             }
         return keygen;
     }
     wire::Registration registered(TestKeygen& keygen, std::size_t i) {
-        const wire::Response response = gateway.ask(keygen.enclave_of(i), keygen.register_participant(i));
+        const wire::Response response =
+            gateway.ask(keygen.enclave_of(i), keygen.register_participant(i));
         EXPECT_TRUE(succeeded(response));
         return response.register_().registration();
     }
@@ -46,14 +48,20 @@ TEST_F(KeygenRules, ParticipantListRules) {
         p.mutable_expected_participants()->DeleteSubrange(1, 2);
         p.mutable_slot_enclaves()->DeleteSubrange(1, 2);
     }));
-    EXPECT_TRUE(refused([](wire::KeygenParams& p) { p.set_expected_participants(2, p.expected_participants(1)); }));
+    EXPECT_TRUE(refused(
+        [](wire::KeygenParams& p) { p.set_expected_participants(2, p.expected_participants(1)); }));
     EXPECT_TRUE(refused([](wire::KeygenParams& p) { p.set_expected_participants(1, "short"); }));
     EXPECT_TRUE(refused([](wire::KeygenParams& p) { p.mutable_slot_enclaves()->RemoveLast(); }));
     EXPECT_TRUE(refused([](wire::KeygenParams& p) { p.add_slot_enclaves(p.slot_enclaves(0)); }));
-    EXPECT_TRUE(refused([](wire::KeygenParams& p) { p.set_slot_enclaves(1, std::string(32, 'x')); }));
-    EXPECT_TRUE(refused([](wire::KeygenParams& p) { p.set_key_order(static_cast<wire::KeyOrder>(2)); }));
-    EXPECT_TRUE(refused([](wire::KeygenParams& p) { p.mutable_tweak()->set_type(static_cast<wire::TweakConfig::Type>(5)); }));
-    EXPECT_TRUE(refused([](wire::KeygenParams& p) { p.mutable_tweak()->set_value(std::string(32, 'x')); }));
+    EXPECT_TRUE(
+        refused([](wire::KeygenParams& p) { p.set_slot_enclaves(1, std::string(32, 'x')); }));
+    EXPECT_TRUE(
+        refused([](wire::KeygenParams& p) { p.set_key_order(static_cast<wire::KeyOrder>(2)); }));
+    EXPECT_TRUE(refused([](wire::KeygenParams& p) {
+        p.mutable_tweak()->set_type(static_cast<wire::TweakConfig::Type>(5));
+    }));
+    EXPECT_TRUE(
+        refused([](wire::KeygenParams& p) { p.mutable_tweak()->set_value(std::string(32, 'x')); }));
     EXPECT_TRUE(refused([](wire::KeygenParams& p) {
         for (int i = 0; i < 998; ++i) {
             p.add_expected_participants(raw(random_user().bytes));
@@ -104,24 +112,44 @@ TEST_F(KeygenRules, BlobsThatDoNotOpen) {
     };
     constexpr const char* kKey = "/coordinator_encrypted_private_key";
     constexpr const char* kSecret = "/encrypted_session_secret";
-    const auto flip = [](std::string* blob, std::size_t at) { (*blob)[at] = static_cast<char>((*blob)[at] ^ 1); };
-    EXPECT_TRUE(refused([&](auto& o) { flip(o.mutable_coordinator_encrypted_private_key(), 60); }, Errc::WrongEnclave, kKey));
-    EXPECT_TRUE(refused([&](auto& o) { o.set_coordinator_encrypted_private_key("short"); }, Errc::WrongEnclave, kKey));
-    EXPECT_TRUE(refused([&](auto& o) { o.mutable_coordinator_encrypted_private_key()->push_back('x'); }, Errc::WrongEnclave, kKey));
-    EXPECT_TRUE(refused([&](auto& o) { o.set_coordinator_encrypted_private_key(raw(keygen.encrypt(1, keygen.participant(0).key.expose()))); },
+    const auto flip = [](std::string* blob, std::size_t at) {
+        (*blob)[at] = static_cast<char>((*blob)[at] ^ 1);
+    };
+    EXPECT_TRUE(refused([&](auto& o) { flip(o.mutable_coordinator_encrypted_private_key(), 60); },
                         Errc::WrongEnclave, kKey));
-    EXPECT_TRUE(refused([&](auto& o) { flip(o.mutable_encrypted_session_secret(), 100); }, Errc::WrongEnclave, kSecret));
-    EXPECT_TRUE(refused([&](auto& o) { o.set_encrypted_session_secret(raw(keygen.encrypt(0, keygen.secret().expose()))); },
+    EXPECT_TRUE(refused([&](auto& o) { o.set_coordinator_encrypted_private_key("short"); },
+                        Errc::WrongEnclave, kKey));
+    EXPECT_TRUE(
+        refused([&](auto& o) { o.mutable_coordinator_encrypted_private_key()->push_back('x'); },
+                Errc::WrongEnclave, kKey));
+    EXPECT_TRUE(refused(
+        [&](auto& o) {
+            o.set_coordinator_encrypted_private_key(
+                raw(keygen.encrypt(1, keygen.participant(0).key.expose())));
+        },
+        Errc::WrongEnclave, kKey));
+    EXPECT_TRUE(refused([&](auto& o) { flip(o.mutable_encrypted_session_secret(), 100); },
                         Errc::WrongEnclave, kSecret));
+    EXPECT_TRUE(refused(
+        [&](auto& o) {
+            o.set_encrypted_session_secret(raw(keygen.encrypt(0, keygen.secret().expose())));
+        },
+        Errc::WrongEnclave, kSecret));
     const std::string no_hex(64, 'g');
-    EXPECT_TRUE(refused([&](auto& o) { o.set_encrypted_session_secret(raw(keygen.encrypt(0, as_bytes(no_hex)))); },
-                        Errc::ValidationFailed, kSecret));
-    EXPECT_TRUE(refused([&](auto& o) { o.set_coordinator_pubkey(raw(keygen.participant(1).key.public_key().bytes())); },
-                        Errc::KeyMismatch, "/coordinator_pubkey"));
-    EXPECT_TRUE(refused([&](auto& o) { o.set_coordinator_pubkey(std::string(33, '\x05')); }, Errc::InvalidPoint, "/coordinator_pubkey"));
+    EXPECT_TRUE(refused(
+        [&](auto& o) { o.set_encrypted_session_secret(raw(keygen.encrypt(0, as_bytes(no_hex)))); },
+        Errc::ValidationFailed, kSecret));
+    EXPECT_TRUE(refused(
+        [&](auto& o) {
+            o.set_coordinator_pubkey(raw(keygen.participant(1).key.public_key().bytes()));
+        },
+        Errc::KeyMismatch, "/coordinator_pubkey"));
+    EXPECT_TRUE(refused([&](auto& o) { o.set_coordinator_pubkey(std::string(33, '\x05')); },
+                        Errc::InvalidPoint, "/coordinator_pubkey"));
     const Bytes zero(32, 0);
-    EXPECT_TRUE(refused([&](auto& o) { o.set_coordinator_encrypted_private_key(raw(keygen.encrypt(0, zero))); }, Errc::KeyMismatch,
-                        "/coordinator_pubkey"));
+    EXPECT_TRUE(refused(
+        [&](auto& o) { o.set_coordinator_encrypted_private_key(raw(keygen.encrypt(0, zero))); },
+        Errc::KeyMismatch, "/coordinator_pubkey"));
     // Nothing was bound or created by what was refused.
     EXPECT_TRUE(succeeded(gateway.send(0, keygen.open())));
 }
@@ -139,7 +167,8 @@ TEST_F(KeygenRules, OpeningAgainIsTheSameOrRefused) {
     other.mutable_open_keygen()->mutable_params()->set_max_signing_sessions(7);
     EXPECT_TRUE(refused_with(gateway.send(0, other), Errc::DuplicateId));
     other = keygen.open();
-    other.mutable_open_keygen()->set_coordinator_encrypted_private_key(raw(keygen.encrypt(0, keygen.participant(0).key.expose())));
+    other.mutable_open_keygen()->set_coordinator_encrypted_private_key(
+        raw(keygen.encrypt(0, keygen.participant(0).key.expose())));
     EXPECT_TRUE(refused_with(gateway.send(0, other), Errc::DuplicateId));
 }
 
@@ -154,12 +183,14 @@ TEST_F(KeygenRules, BlobsServeOneSessionOnly) {
 
     // A registered private key under another user, and under another session.
     wire::Request registration = keygen.register_participant(1);
-    registration.mutable_register_()->set_encrypted_private_key(keygen.registering[0].encrypted_private_key());
+    registration.mutable_register_()->set_encrypted_private_key(
+        keygen.registering[0].encrypted_private_key());
     registration.mutable_register_()->set_public_key(keygen.registering[0].public_key());
     EXPECT_TRUE(refused_with(gateway.send(0, registration), Errc::BlobReused));
     TestKeygen third_session = opened({.slots = {0, 0}});
     registration = third_session.register_participant(0);
-    registration.mutable_register_()->set_encrypted_private_key(keygen.registering[0].encrypted_private_key());
+    registration.mutable_register_()->set_encrypted_private_key(
+        keygen.registering[0].encrypted_private_key());
     registration.mutable_register_()->set_public_key(keygen.registering[0].public_key());
     EXPECT_TRUE(refused_with(gateway.send(0, registration), Errc::BlobReused));
 }
@@ -170,7 +201,8 @@ TEST_F(KeygenRules, BindingsComeBackWithSealedState) {
     EXPECT_TRUE(succeeded(gateway.send(0, gateway.restore(0, keygen.id()))));
     TestKeygen other = opened({.slots = {0, 0}});
     wire::Request registration = other.register_participant(0);
-    registration.mutable_register_()->set_encrypted_private_key(keygen.registering[0].encrypted_private_key());
+    registration.mutable_register_()->set_encrypted_private_key(
+        keygen.registering[0].encrypted_private_key());
     registration.mutable_register_()->set_public_key(keygen.registering[0].public_key());
     EXPECT_TRUE(refused_with(gateway.send(0, registration), Errc::BlobReused));
 }
@@ -185,10 +217,12 @@ TEST_F(KeygenRules, JoinChecksTheHandover) {
     changed.mutable_join_keygen()->mutable_params()->set_max_signing_sessions(1'000'000);
     EXPECT_TRUE(refused_with(gateway.send(1, changed), Errc::RosterMismatch));
     changed = keygen.join(1, open);
-    changed.mutable_join_keygen()->mutable_params()->mutable_tweak()->set_type(wire::TweakConfig::UNSPENDABLE_TAPROOT);
+    changed.mutable_join_keygen()->mutable_params()->mutable_tweak()->set_type(
+        wire::TweakConfig::UNSPENDABLE_TAPROOT);
     EXPECT_TRUE(refused_with(gateway.send(1, changed), Errc::RosterMismatch));
     changed = keygen.join(1, open);
-    changed.mutable_join_keygen()->mutable_params()->set_expected_participants(2, raw(random_user().bytes));
+    changed.mutable_join_keygen()->mutable_params()->set_expected_participants(
+        2, raw(random_user().bytes));
     EXPECT_TRUE(refused_with(gateway.send(1, changed), Errc::RosterMismatch));
     // The box of another enclave, and a box for another session.
     changed = keygen.join(1, open);
@@ -235,8 +269,8 @@ TEST_F(KeygenRules, RegistrationHeader) {
     registration.set_session_header(keygen.session_header(1));
     EXPECT_TRUE(refused_with(gateway.send(0, request), Errc::AuthFailed));
     TestKeygen other(gateway.enclaves(), {.slots = {0, 1}});
-    registration.set_session_header(crypto::make_session_hmac(other.secret(), keygen.id(), keygen.participant(0).id,
-                                                              crypto::make_header_nonce()));
+    registration.set_session_header(crypto::make_session_hmac(
+        other.secret(), keygen.id(), keygen.participant(0).id, crypto::make_header_nonce()));
     EXPECT_TRUE(refused_with(gateway.send(0, request), Errc::AuthFailed));
     registration.set_session_header(keygen.session_header(0));
     registration.set_user_id(raw(random_user().bytes));
@@ -254,11 +288,16 @@ TEST_F(KeygenRules, RegistrationContent) {
     const std::string others_key = raw(keygen.participant(1).key.public_key().bytes());
     EXPECT_TRUE(refused([&](auto& r) { r.set_public_key(others_key); }, Errc::KeyMismatch));
     EXPECT_TRUE(refused([&](auto& r) { r.set_public_key("x"); }, Errc::InvalidArgument));
-    EXPECT_TRUE(refused([&](auto& r) { r.set_public_key(std::string(33, '\0')); }, Errc::InvalidPoint));
-    EXPECT_TRUE(refused([&](auto& r) { r.set_policy(static_cast<wire::ApprovalPolicy>(9)); }, Errc::InvalidArgument));
+    EXPECT_TRUE(
+        refused([&](auto& r) { r.set_public_key(std::string(33, '\0')); }, Errc::InvalidPoint));
+    EXPECT_TRUE(refused([&](auto& r) { r.set_policy(static_cast<wire::ApprovalPolicy>(9)); },
+                        Errc::InvalidArgument));
     EXPECT_TRUE(refused([&](auto& r) { r.set_encrypted_private_key("x"); }, Errc::WrongEnclave));
-    EXPECT_TRUE(refused([&](auto& r) { r.set_encrypted_private_key(keygen.registering[1].encrypted_private_key()); },
-                        Errc::WrongEnclave));
+    EXPECT_TRUE(refused(
+        [&](auto& r) {
+            r.set_encrypted_private_key(keygen.registering[1].encrypted_private_key());
+        },
+        Errc::WrongEnclave));
     // At the enclave of another slot.
     EXPECT_TRUE(refused_with(gateway.send(1, keygen.register_participant(0)), Errc::WrongEnclave));
     EXPECT_TRUE(succeeded(gateway.send(0, keygen.register_participant(0))));
@@ -310,7 +349,9 @@ TEST_F(KeygenRules, OneRegistrationPerUser) {
 // ---- ecies_aad ----
 
 TEST_F(KeygenRules, WithAadEveryParameterIsChecked) {
-    const KeygenSetup setup{.slots = {0, 1}, .policies = {ApprovalPolicy::Header, ApprovalPolicy::Bound}, .ecies_aad = true};
+    const KeygenSetup setup{.slots = {0, 1},
+                            .policies = {ApprovalPolicy::Header, ApprovalPolicy::Bound},
+                            .ecies_aad = true};
     const auto refused = [&](auto&& change) {
         TestKeygen keygen(gateway.enclaves(), setup);
         wire::Request request = keygen.open();
@@ -319,7 +360,8 @@ TEST_F(KeygenRules, WithAadEveryParameterIsChecked) {
     };
     EXPECT_TRUE(refused([](auto& p) { p.set_max_signing_sessions(101); }));
     EXPECT_TRUE(refused([](auto& p) { p.set_key_order(wire::BIP327_SORTED); }));
-    EXPECT_TRUE(refused([](auto& p) { p.mutable_tweak()->set_type(wire::TweakConfig::UNSPENDABLE_TAPROOT); }));
+    EXPECT_TRUE(refused(
+        [](auto& p) { p.mutable_tweak()->set_type(wire::TweakConfig::UNSPENDABLE_TAPROOT); }));
     EXPECT_TRUE(refused([](auto& p) { p.set_expected_participants(1, raw(random_user().bytes)); }));
     EXPECT_TRUE(refused([](auto& p) { p.set_ecies_aad(false); }));
 
@@ -337,28 +379,35 @@ TEST_F(KeygenRules, WithAadAnotherSessionSecretOpensNothing) {
     // The gateway opens the session with a secret of its own, made for the right parameters.
     const auto own_secret = crypto::SecretKey::generate();
     const auto text = secure::secret_to_hex(own_secret.expose());
-    keygen.opening.set_encrypted_session_secret(raw(keygen.encrypt(
-        0, text.expose(), bitcoin::session_secret_aad(keygen.id(), keygen.participant(0).id, bitcoin::params_id(keygen.params())))));
+    keygen.opening.set_encrypted_session_secret(
+        raw(keygen.encrypt(0, text.expose(),
+                           bitcoin::session_secret_aad(keygen.id(), keygen.participant(0).id,
+                                                       bitcoin::params_id(keygen.params())))));
     const wire::Response open = gateway.ask(0, keygen.open());
     ASSERT_TRUE(succeeded(open));
     ASSERT_TRUE(succeeded(gateway.ask(1, keygen.join(1, open.open_keygen()))));
     wire::Request request = keygen.register_participant(1);
     request.mutable_register_()->set_session_header(crypto::make_session_hmac(
-        secure::SecretArray<32>::copy_of(own_secret.expose()), keygen.id(), keygen.participant(1).id, crypto::make_header_nonce()));
+        secure::SecretArray<32>::copy_of(own_secret.expose()), keygen.id(),
+        keygen.participant(1).id, crypto::make_header_nonce()));
     EXPECT_TRUE(refused_with(gateway.send(1, request), Errc::WrongEnclave));
 }
 
 // ---- Complete ----
 
 TEST_F(KeygenRules, CompletionBelievesOnlyTheEnclavesOfTheSession) {
-    TestKeygen keygen = opened({.slots = {0, 1, 2}, .policies = {ApprovalPolicy::None, ApprovalPolicy::Bound, ApprovalPolicy::None}});
+    TestKeygen keygen =
+        opened({.slots = {0, 1, 2},
+                .policies = {ApprovalPolicy::None, ApprovalPolicy::Bound, ApprovalPolicy::None}});
     const std::vector<wire::Registration> honest = all_registered(keygen);
     const auto refused = [&](auto&& change, std::size_t enclave = 0) {
         auto registrations = honest;
         change(registrations);
-        return refused_with(gateway.send(enclave, keygen.complete(registrations)), Errc::RosterMismatch);
+        return refused_with(gateway.send(enclave, keygen.complete(registrations)),
+                            Errc::RosterMismatch);
     };
-    // A participant's key replaced by the gateway's, a policy dropped, a tag changed, entries missing, swapped, repeated.
+    // A participant's key replaced by the gateway's, a policy dropped, a tag changed, entries
+    // missing, swapped, repeated.
     const std::string gateways_key = raw(crypto::SecretKey::generate().public_key().bytes());
     EXPECT_TRUE(refused([&](auto& r) { r[1].set_public_key(gateways_key); }));
     EXPECT_TRUE(refused([&](auto& r) { r[1].set_policy(wire::POLICY_NONE); }));
@@ -369,7 +418,8 @@ TEST_F(KeygenRules, CompletionBelievesOnlyTheEnclavesOfTheSession) {
     EXPECT_TRUE(refused([&](auto& r) { r.push_back(r.back()); }));
     EXPECT_TRUE(refused([&](auto& r) { std::swap(r[0], r[1]); }));
     EXPECT_TRUE(refused([&](auto& r) { r[2] = r[1]; }));
-    const wire::Response blamed = gateway.send(0, keygen.complete({honest[0], honest[0], honest[2]}));
+    const wire::Response blamed =
+        gateway.send(0, keygen.complete({honest[0], honest[0], honest[2]}));
     EXPECT_EQ(blamed.failure().blamed_user(), raw(keygen.participant(1).id.bytes));
 
     for (const std::size_t enclave : keygen.enclaves())
@@ -392,7 +442,8 @@ TEST_F(KeygenRules, ARegistrationOfAnotherSessionIsWorthless) {
     TestKeygen other = opened(same_users);
     const auto mine = all_registered(keygen);
     const auto theirs = all_registered(other);
-    EXPECT_TRUE(refused_with(gateway.send(0, keygen.complete({mine[0], theirs[1]})), Errc::RosterMismatch));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, keygen.complete({mine[0], theirs[1]})), Errc::RosterMismatch));
 }
 
 TEST_F(KeygenRules, CompletionNeedsOurOwnParticipants) {
@@ -400,7 +451,8 @@ TEST_F(KeygenRules, CompletionNeedsOurOwnParticipants) {
     wire::Registration missing;
     missing.set_user_id(raw(keygen.participant(0).id.bytes));
     missing.set_public_key(raw(keygen.participant(0).key.public_key().bytes()));
-    EXPECT_TRUE(refused_with(gateway.send(0, keygen.complete({missing, registered(keygen, 1)})), Errc::RosterMismatch));
+    EXPECT_TRUE(refused_with(gateway.send(0, keygen.complete({missing, registered(keygen, 1)})),
+                             Errc::RosterMismatch));
 }
 
 // ---- Fail and delete ----
@@ -431,9 +483,11 @@ TEST_F(KeygenRules, DeletedSessionIsGoneForGood) {
     deleting.mutable_delete_keygen()->set_keygen_id(raw(keygen.id().bytes));
     ASSERT_TRUE(succeeded(gateway.send(0, deleting)));
     EXPECT_TRUE(succeeded(gateway.send(0, deleting)));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.restore(0, keygen.id())), Errc::StateRolledBack));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.restore(0, keygen.id())), Errc::StateRolledBack));
     EXPECT_TRUE(refused_with(gateway.send(0, keygen.open()), Errc::DuplicateId));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))), Errc::NotFound));
+    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))),
+                             Errc::NotFound));
 }
 
 TEST_F(KeygenRules, ACreationThatWasGivenUpMayBeRepeated) {
@@ -441,7 +495,8 @@ TEST_F(KeygenRules, ACreationThatWasGivenUpMayBeRepeated) {
     TestKeygen keygen(gateway.enclaves(), {.slots = {0, 1}});
     wire::Request deleting;
     deleting.mutable_delete_keygen()->set_keygen_id(raw(keygen.id().bytes));
-    // Refused at the coordinator enclave; the gateway cleans up everywhere; the client corrects its request.
+    // Refused at the coordinator enclave; the gateway cleans up everywhere; the client corrects its
+    // request.
     wire::Request wrong = keygen.open();
     wrong.mutable_open_keygen()->set_coordinator_encrypted_private_key("x");
     ASSERT_TRUE(refused_with(gateway.send(0, wrong), Errc::WrongEnclave));
@@ -452,10 +507,12 @@ TEST_F(KeygenRules, ACreationThatWasGivenUpMayBeRepeated) {
     ASSERT_TRUE(succeeded(given_up));
     for (const std::size_t enclave : {0u, 1u})
         ASSERT_TRUE(succeeded(gateway.send(enclave, deleting)));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.restore(0, keygen.id())), Errc::StateRolledBack));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.restore(0, keygen.id())), Errc::StateRolledBack));
     gateway.keygen(keygen);
     // A handover of the first creation does not fit the second.
-    EXPECT_TRUE(refused_with(gateway.send(1, keygen.join(1, given_up.open_keygen())), Errc::DuplicateId));
+    EXPECT_TRUE(
+        refused_with(gateway.send(1, keygen.join(1, given_up.open_keygen())), Errc::DuplicateId));
     gateway.sign(keygen, gateway.start_signing(keygen));
 }
 

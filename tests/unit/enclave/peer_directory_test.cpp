@@ -39,8 +39,10 @@ TEST_F(Peers, AGenuineDocumentWithOurNonceIntroduces) {
 TEST_F(Peers, NoncesAreOursFreshAndForOneUse) {
     // No nonce, a nonce of somebody else's, one of another enclave's.
     EXPECT_TRUE(refused_with(introduce(first, document(second, "")), Errc::AttestationRefused));
-    EXPECT_TRUE(refused_with(introduce(first, document(second, std::string(32, 'n'))), Errc::AttestationRefused));
-    EXPECT_TRUE(refused_with(introduce(first, document(second, challenge(third))), Errc::AttestationRefused));
+    EXPECT_TRUE(refused_with(introduce(first, document(second, std::string(32, 'n'))),
+                             Errc::AttestationRefused));
+    EXPECT_TRUE(refused_with(introduce(first, document(second, challenge(third))),
+                             Errc::AttestationRefused));
     const std::string once = document(second, challenge(first));
     EXPECT_TRUE(succeeded(introduce(first, once)));
     EXPECT_TRUE(refused_with(introduce(first, once), Errc::AttestationRefused));
@@ -58,16 +60,20 @@ TEST_F(Peers, NoncesAreOursFreshAndForOneUse) {
 
 TEST_F(Peers, OnlyImagesOfTheAllowListUnderTheRoot) {
     LocalEnclave other_image(pki, {.measurement = 2});
-    EXPECT_TRUE(refused_with(introduce(first, document(other_image, challenge(first))), Errc::AttestationRefused));
+    EXPECT_TRUE(refused_with(introduce(first, document(other_image, challenge(first))),
+                             Errc::AttestationRefused));
     LocalEnclave debug(pki, {.measurement = 0});
-    EXPECT_TRUE(refused_with(introduce(first, document(debug, challenge(first))), Errc::AttestationRefused));
+    EXPECT_TRUE(refused_with(introduce(first, document(debug, challenge(first))),
+                             Errc::AttestationRefused));
     LocalPki other_pki;
     LocalEnclave other_root(other_pki);
-    EXPECT_TRUE(refused_with(introduce(first, document(other_root, challenge(first))), Errc::AttestationRefused));
+    EXPECT_TRUE(refused_with(introduce(first, document(other_root, challenge(first))),
+                             Errc::AttestationRefused));
     EXPECT_TRUE(refused_with(introduce(first, "garbage"), Errc::AttestationRefused));
     EXPECT_TRUE(refused_with(introduce(first, ""), Errc::AttestationRefused));
     // Ourselves are no peer.
-    EXPECT_TRUE(refused_with(introduce(first, document(first, challenge(first))), Errc::InvalidArgument));
+    EXPECT_TRUE(
+        refused_with(introduce(first, document(first, challenge(first))), Errc::InvalidArgument));
 }
 
 TEST_F(Peers, ChallengesAreBounded) {
@@ -97,7 +103,9 @@ TEST_F(Peers, HelloBindsKeyEpochAndNonce) {
     const wire::Response response = first.call(request);
     ASSERT_TRUE(succeeded(response));
     const wire::HelloResult& hello = response.hello();
-    const auto claimed = attestation::AttestationDocument::parse_unverified(as_bytes(hello.attestation_document())).value();
+    const auto claimed =
+        attestation::AttestationDocument::parse_unverified(as_bytes(hello.attestation_document()))
+            .value();
     EXPECT_EQ(claimed.nonce, Bytes(32, 'h'));
     EXPECT_EQ(claimed.public_key, to_bytes(first.public_key().bytes()));
     EXPECT_EQ(attestation::parse_user_data(*claimed.user_data).value(), 1u);

@@ -8,7 +8,8 @@ namespace {
 
 class Sealing : public SignerTest {
   protected:
-    wire::Response restore(std::size_t enclave, const TestKeygen& keygen, TestGateway::Stored updates) {
+    wire::Response restore(std::size_t enclave, const TestKeygen& keygen,
+                           TestGateway::Stored updates) {
         gateway.stored(enclave, keygen.id()) = std::move(updates);
         return gateway.send(enclave, gateway.restore(enclave, keygen.id()));
     }
@@ -24,8 +25,8 @@ TEST_F(Sealing, VersionsAreConsecutiveAndTheFirstIsASnapshot) {
     EXPECT_FALSE(one.register_().sealed().snapshot());
     const wire::Response two = gateway.send(0, keygen.register_participant(1));
     EXPECT_EQ(two.register_().sealed().version(), 3u);
-    const wire::Response completed =
-        gateway.send(0, keygen.complete({one.register_().registration(), two.register_().registration()}));
+    const wire::Response completed = gateway.send(
+        0, keygen.complete({one.register_().registration(), two.register_().registration()}));
     EXPECT_EQ(completed.complete_keygen().sealed().version(), 4u);
     EXPECT_TRUE(completed.complete_keygen().sealed().snapshot());
 }
@@ -61,12 +62,23 @@ TEST_F(Sealing, AnOlderStreamIsNoReasonToForget) {
     TestKeygen keygen = ready({.slots = {0, 1}});
     const std::uint64_t old_stream = first.stream();
     first.reconnect();
-    EXPECT_TRUE(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))).sign_round1().sealed().snapshot());
-    // A request that was still under way on the old stream, and then the new one again: each gets everything.
-    const wire::Response late = first.call_on(old_stream, gateway.round1(keygen, gateway.start_signing(keygen)));
+    EXPECT_TRUE(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen)))
+                    .sign_round1()
+                    .sealed()
+                    .snapshot());
+    // A request that was still under way on the old stream, and then the new one again: each gets
+    // everything.
+    const wire::Response late =
+        first.call_on(old_stream, gateway.round1(keygen, gateway.start_signing(keygen)));
     EXPECT_TRUE(late.sign_round1().sealed().snapshot());
-    EXPECT_TRUE(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))).sign_round1().sealed().snapshot());
-    EXPECT_FALSE(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))).sign_round1().sealed().snapshot());
+    EXPECT_TRUE(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen)))
+                    .sign_round1()
+                    .sealed()
+                    .snapshot());
+    EXPECT_FALSE(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen)))
+                     .sign_round1()
+                     .sealed()
+                     .snapshot());
 }
 
 TEST_F(Sealing, TamperedStateIsRefused) {
@@ -83,24 +95,25 @@ TEST_F(Sealing, TamperedStateIsRefused) {
         return refused_with(restore(0, keygen, updates), Errc::SealBroken);
     };
     EXPECT_TRUE(refused([](auto& u) { u.clear(); }));
-    EXPECT_TRUE(refused([](auto& u) { u.erase(u.begin()); }));                            // no snapshot
-    EXPECT_TRUE(refused([](auto& u) { u.erase(u.begin() + 1); }));                        // a gap
-    EXPECT_TRUE(refused([](auto& u) { std::swap(u[1], u[2]); }));                         // another order
-    EXPECT_TRUE(refused([](auto& u) { u.insert(u.begin() + 1, u[1]); }));                 // one twice
-    EXPECT_TRUE(refused([](auto& u) { u[2].set_version(u[2].version() + 1); }));          // another number
+    EXPECT_TRUE(refused([](auto& u) { u.erase(u.begin()); }));                   // no snapshot
+    EXPECT_TRUE(refused([](auto& u) { u.erase(u.begin() + 1); }));               // a gap
+    EXPECT_TRUE(refused([](auto& u) { std::swap(u[1], u[2]); }));                // another order
+    EXPECT_TRUE(refused([](auto& u) { u.insert(u.begin() + 1, u[1]); }));        // one twice
+    EXPECT_TRUE(refused([](auto& u) { u[2].set_version(u[2].version() + 1); })); // another number
     EXPECT_TRUE(refused([](auto& u) { u[0].set_version(u[0].version() + 1); }));
     EXPECT_TRUE(refused([](auto& u) { u[0].set_version(0); }));
     EXPECT_TRUE(refused([](auto& u) { u[0].set_version(~std::uint64_t{0}); }));
-    EXPECT_TRUE(refused([](auto& u) { u[1].set_snapshot(true); }));                       // another kind
+    EXPECT_TRUE(refused([](auto& u) { u[1].set_snapshot(true); })); // another kind
     EXPECT_TRUE(refused([](auto& u) { u[0].set_snapshot(false); }));
     EXPECT_TRUE(refused([](auto& u) { u.push_back(u[0]); }));
     EXPECT_TRUE(refused([](auto& u) { u[0].clear_blob(); }));
     EXPECT_TRUE(refused([](auto& u) { u[1].mutable_blob()->pop_back(); }));
     for (const std::size_t at : {0u, 5u, 12u, 40u})
-        EXPECT_TRUE(refused([&](auto& u) { (*u[0].mutable_blob())[at] = static_cast<char>(u[0].blob()[at] ^ 1); }));
+        EXPECT_TRUE(refused(
+            [&](auto& u) { (*u[0].mutable_blob())[at] = static_cast<char>(u[0].blob()[at] ^ 1); }));
     EXPECT_TRUE(refused([](auto& u) { u[3].mutable_blob()->back() ^= 1; }));
-    EXPECT_TRUE(refused([&](auto& u) { u = gateway.stored(0, other.id()); }));            // another session's
-    EXPECT_TRUE(refused([&](auto& u) { u = gateway.stored(1, keygen.id()); }));           // another enclave's
+    EXPECT_TRUE(refused([&](auto& u) { u = gateway.stored(0, other.id()); }));  // another session's
+    EXPECT_TRUE(refused([&](auto& u) { u = gateway.stored(1, keygen.id()); })); // another enclave's
     const wire::Response restored = restore(0, keygen, good);
     ASSERT_TRUE(succeeded(restored));
     EXPECT_EQ(restored.restore().version(), good.back().version());
@@ -117,7 +130,8 @@ TEST_F(Sealing, DeltasOfTwoHistoriesDoNotMix) {
     first.restart();
     ASSERT_TRUE(succeeded(restore(0, keygen, trunk)));
     gateway.sign(keygen, gateway.start_signing(keygen)); // a snapshot
-    gateway.sign(keygen, gateway.start_signing(keygen)); // a delta with a version that the other history has too
+    gateway.sign(keygen, gateway.start_signing(
+                             keygen)); // a delta with a version that the other history has too
     const TestGateway::Stored right = gateway.stored(0, keygen.id());
     ASSERT_EQ(right.back().version(), left.back().version());
     TestGateway::Stored mixed = left;
@@ -132,7 +146,8 @@ TEST_F(Sealing, ManyDeltasBecomeASnapshot) {
     std::size_t most = 0;
     int snapshots = 0;
     for (int i = 0; i < 200; ++i) {
-        const wire::Response response = gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen)));
+        const wire::Response response =
+            gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen)));
         ASSERT_TRUE(succeeded(response));
         snapshots += response.sign_round1().sealed().snapshot() ? 1 : 0;
         most = std::max(most, gateway.stored(0, keygen.id()).size());
@@ -168,7 +183,9 @@ class Eviction : public ::testing::Test {
 
     virtual enclave::Limits limits() const { return {.max_keygens = 2, .max_parked_bytes = 0}; }
     TestKeygen ready() {
-        TestKeygen keygen(gateway.enclaves(), {.slots = {0, 0}, .policies = {ApprovalPolicy::Header, ApprovalPolicy::None}});
+        TestKeygen keygen(
+            gateway.enclaves(),
+            {.slots = {0, 0}, .policies = {ApprovalPolicy::Header, ApprovalPolicy::None}});
         gateway.keygen(keygen);
         return keygen;
     }
@@ -180,7 +197,8 @@ TEST_F(Eviction, TheLeastRecentlyUsedGoesAndComesBack) {
     gateway.sign(one, gateway.start_signing(one));
     TestKeygen three = ready();
     EXPECT_EQ(small.signer().counters().keygens, 2u);
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(two, gateway.start_signing(two))), Errc::StateUnknown));
+    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(two, gateway.start_signing(two))),
+                             Errc::StateUnknown));
     EXPECT_TRUE(refused_with(gateway.send(0, two.open()), Errc::StateUnknown));
     EXPECT_TRUE(succeeded(gateway.send(0, gateway.round1(one, gateway.start_signing(one)))));
     gateway.sign(two, gateway.start_signing(two)); // with Restore
@@ -201,6 +219,23 @@ TEST_F(Eviction, OldStateDoesNotComeBackWithinOneLife) {
     TestSigning replay = gateway.start_signing(one);
     replay.evidence = signing.evidence;
     EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(one, replay)), Errc::NonceReplayed));
+}
+
+TEST_F(Eviction, PrivateKeysCount) {
+    LocalEnclave few_keys(pki, {.limits = {.max_private_keys = 5, .max_parked_bytes = 0}});
+    TestGateway own({&few_keys});
+    TestKeygen one(own.enclaves(), {.slots = {0, 0}});
+    own.keygen(one);
+    TestKeygen two(own.enclaves(), {.slots = {0, 0, 0}});
+    own.keygen(two);
+    EXPECT_EQ(few_keys.signer().counters().keygens, 2u);
+    TestKeygen three(own.enclaves(), {.slots = {0, 0}});
+    own.keygen(three);
+    own.sign(two, own.start_signing(two));
+    TestKeygen four(own.enclaves(), {.slots = {0, 0}});
+    own.keygen(four);
+    EXPECT_EQ(few_keys.signer().counters().keygens, 2u);
+    own.sign(one, own.start_signing(one)); // with Restore
 }
 
 TEST_F(Eviction, NotWhileAnAttemptIsUnderWay) {
@@ -235,7 +270,9 @@ TEST_F(Eviction, DeletedWhileEvictedStaysDeleted) {
 
 class Parking : public Eviction {
   protected:
-    enclave::Limits limits() const override { return {.max_keygens = 2, .max_parked_bytes = 1 << 20}; }
+    enclave::Limits limits() const override {
+        return {.max_keygens = 2, .max_parked_bytes = 1 << 20};
+    }
 };
 
 TEST_F(Parking, AParkedSessionNeedsNobody) {
@@ -268,7 +305,9 @@ TEST_F(Sealing, AFullLedgerAcceptsNothingMore) {
     narrow.keygen(keygen);
     int accepted = 0;
     wire::Response response;
-    while (succeeded(response = narrow.send(0, narrow.round1(keygen, narrow.start_signing(keygen)))) && accepted < 1000)
+    while (
+        succeeded(response = narrow.send(0, narrow.round1(keygen, narrow.start_signing(keygen)))) &&
+        accepted < 1000)
         ++accepted;
     EXPECT_TRUE(refused_with(response, Errc::QuotaExceeded));
     EXPECT_GT(accepted, 10);
@@ -299,6 +338,11 @@ TEST_F(Sealing, BindingsAreBounded) {
     ASSERT_TRUE(succeeded(narrow.send(0, keygen.register_participant(0))));
     EXPECT_TRUE(refused_with(narrow.send(0, keygen.register_participant(1)), Errc::Overloaded));
     EXPECT_TRUE(succeeded(narrow.send(0, keygen.register_participant(0))));
+    // What is given back needs its bindings too.
+    small.restart();
+    TestKeygen other(narrow.enclaves(), {.slots = {0, 0}});
+    ASSERT_TRUE(succeeded(narrow.send(0, other.open())));
+    EXPECT_TRUE(refused_with(narrow.send(0, narrow.restore(0, keygen.id())), Errc::Overloaded));
 }
 
 } // namespace

@@ -12,13 +12,14 @@ inline ::testing::AssertionResult refused_with(const wire::Response& response, E
         return ::testing::AssertionSuccess();
     if (!response.has_failure())
         return ::testing::AssertionFailure() << "was not refused";
-    return ::testing::AssertionFailure() << "was refused with " << errc_name(code_of(response)) << ": "
-                                         << response.failure().detail();
+    return ::testing::AssertionFailure() << "was refused with " << errc_name(code_of(response))
+                                         << ": " << response.failure().detail();
 }
 inline ::testing::AssertionResult succeeded(const wire::Response& response) {
     if (!response.has_failure())
         return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure() << errc_name(code_of(response)) << ": " << response.failure().detail();
+    return ::testing::AssertionFailure()
+           << errc_name(code_of(response)) << ": " << response.failure().detail();
 }
 
 class SignerTest : public ::testing::Test {

@@ -10,22 +10,26 @@ namespace {
 class SigningRules : public SignerTest {
   protected:
     /// Round 1 at every enclave.
-    RoundTrips first_rounds(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt = 1) {
+    RoundTrips first_rounds(const TestKeygen& keygen, const TestSigning& signing,
+                            std::uint32_t attempt = 1) {
         RoundTrips trips;
         for (const std::size_t enclave : keygen.enclaves()) {
-            const wire::Response response = gateway.ask(enclave, gateway.round1(keygen, signing, attempt));
+            const wire::Response response =
+                gateway.ask(enclave, gateway.round1(keygen, signing, attempt));
             EXPECT_TRUE(succeeded(response));
             trips.round1[enclave] = response.sign_round1();
         }
         return trips;
     }
     /// And round 2 at every enclave but the coordinator's.
-    RoundTrips both_rounds(const TestKeygen& keygen, const TestSigning& signing, std::uint32_t attempt = 1) {
+    RoundTrips both_rounds(const TestKeygen& keygen, const TestSigning& signing,
+                           std::uint32_t attempt = 1) {
         RoundTrips trips = first_rounds(keygen, signing, attempt);
         for (const std::size_t enclave : keygen.enclaves()) {
             if (enclave == keygen.enclaves().front())
                 continue;
-            const wire::Response response = gateway.ask(enclave, gateway.round2(keygen, signing, trips, attempt));
+            const wire::Response response =
+                gateway.ask(enclave, gateway.round2(keygen, signing, trips, attempt));
             EXPECT_TRUE(succeeded(response));
             trips.round2[enclave] = response.sign_round2();
         }
@@ -43,14 +47,20 @@ TEST_F(SigningRules, SigningNeedsGenuineEvidence) {
         return refused_with(gateway.send(enclave, gateway.round1(keygen, signing)), code);
     };
     EXPECT_TRUE(refused([](auto& s) { s.evidence.clear_session_header(); }, Errc::AuthMissing));
-    EXPECT_TRUE(refused([](auto& s) { s.evidence.set_session_header("nonsense"); }, Errc::AuthMalformed));
-    EXPECT_TRUE(refused([](auto& s) { s.evidence.set_message_hash("short"); }, Errc::InvalidArgument));
-    EXPECT_TRUE(refused([](auto& s) { s.evidence.mutable_session_header()->back() ^= 1; }, Errc::AuthMalformed) ||
-                refused([](auto& s) { s.evidence.mutable_session_header()->back() ^= 1; }, Errc::AuthFailed));
+    EXPECT_TRUE(
+        refused([](auto& s) { s.evidence.set_session_header("nonsense"); }, Errc::AuthMalformed));
+    EXPECT_TRUE(
+        refused([](auto& s) { s.evidence.set_message_hash("short"); }, Errc::InvalidArgument));
+    EXPECT_TRUE(refused([](auto& s) { s.evidence.mutable_session_header()->back() ^= 1; },
+                        Errc::AuthMalformed) ||
+                refused([](auto& s) { s.evidence.mutable_session_header()->back() ^= 1; },
+                        Errc::AuthFailed));
     TestKeygen other = ready({.slots = {0, 1}});
-    EXPECT_TRUE(refused([&](auto& s) { s.evidence.set_session_header(other.session_header(0)); }, Errc::AuthFailed));
+    EXPECT_TRUE(refused([&](auto& s) { s.evidence.set_session_header(other.session_header(0)); },
+                        Errc::AuthFailed));
     // Any participant may start a signing.
-    EXPECT_TRUE(refused([&](auto& s) { s.evidence.set_session_header(keygen.session_header(1)); }, Errc{0}));
+    EXPECT_TRUE(refused([&](auto& s) { s.evidence.set_session_header(keygen.session_header(1)); },
+                        Errc{0}));
     wire::Request zero = gateway.round1(keygen, gateway.start_signing(keygen), 0);
     EXPECT_TRUE(refused_with(gateway.send(0, zero), Errc::InvalidArgument));
 }
@@ -64,11 +74,14 @@ TEST_F(SigningRules, TheMessageMustBeTheOneThatWasEncrypted) {
     };
     const ByteArray<32> other = random_message();
     EXPECT_TRUE(refused_with(with(hex_encode(other)), Errc::MessageMismatch));
-    EXPECT_TRUE(refused_with(with(crypto::encrypted_data_seal(keygen.secret(), crypto::DataContext::Message, other)),
-                             Errc::MessageMismatch));
-    EXPECT_TRUE(refused_with(with(crypto::encrypted_data_seal(keygen.secret(), crypto::DataContext::Signature, other)),
-                             Errc::MessageMismatch));
-    EXPECT_TRUE(refused_with(with(crypto::encrypted_data_seal(keygen.secret(), crypto::DataContext::Message, Bytes(31, 1))),
+    EXPECT_TRUE(refused_with(
+        with(crypto::encrypted_data_seal(keygen.secret(), crypto::DataContext::Message, other)),
+        Errc::MessageMismatch));
+    EXPECT_TRUE(refused_with(
+        with(crypto::encrypted_data_seal(keygen.secret(), crypto::DataContext::Signature, other)),
+        Errc::MessageMismatch));
+    EXPECT_TRUE(refused_with(with(crypto::encrypted_data_seal(
+                                 keygen.secret(), crypto::DataContext::Message, Bytes(31, 1))),
                              Errc::MessageMismatch));
     EXPECT_TRUE(refused_with(with(""), Errc::ValidationFailed));
     EXPECT_TRUE(refused_with(with(std::string(64, 'z')), Errc::ValidationFailed));
@@ -108,12 +121,14 @@ TEST_F(SigningRules, AReadHeaderStartsNoSigning) {
     EXPECT_TRUE(refused_with(gateway.send(0, read), Errc::NonceReplayed));
     TestSigning signing = gateway.start_signing(keygen);
     signing.evidence.set_session_header(read.authenticate().session_header());
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, signing)), Errc::NonceReplayed));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.round1(keygen, signing)), Errc::NonceReplayed));
     // A new stream may repeat a read whose answer was lost with the old one, once.
     first.reconnect();
     EXPECT_TRUE(succeeded(gateway.send(0, read)));
     EXPECT_TRUE(refused_with(gateway.send(0, read), Errc::NonceReplayed));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, signing)), Errc::NonceReplayed));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.round1(keygen, signing)), Errc::NonceReplayed));
 }
 
 TEST_F(SigningRules, AuthenticateTellsWho) {
@@ -139,8 +154,11 @@ TEST_F(SigningRules, AuthenticateTellsWho) {
 TEST_F(SigningRules, AnUnfinishedKeygenSignsNothing) {
     TestKeygen keygen(gateway.enclaves(), {.slots = {0, 0}});
     ASSERT_TRUE(succeeded(gateway.ask(0, keygen.open())));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))), Errc::WrongState));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round2(keygen, gateway.start_signing(keygen), {})), Errc::WrongState));
+    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))),
+                             Errc::WrongState));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.round2(keygen, gateway.start_signing(keygen), {})),
+                     Errc::WrongState));
 }
 
 // ---- Quota and ids ----
@@ -154,15 +172,18 @@ TEST_F(SigningRules, QuotaCountsEveryAcceptedSession) {
     ASSERT_TRUE(succeeded(gateway.send(0, gateway.round1(keygen, two))));
     ASSERT_TRUE(succeeded(gateway.send(0, gateway.close(keygen, two))));
     ASSERT_TRUE(succeeded(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen)))));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))), Errc::QuotaExceeded));
+    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))),
+                             Errc::QuotaExceeded));
     first.restart();
-    EXPECT_TRUE(refused_with(gateway.ask(0, gateway.round1(keygen, gateway.start_signing(keygen))), Errc::QuotaExceeded));
+    EXPECT_TRUE(refused_with(gateway.ask(0, gateway.round1(keygen, gateway.start_signing(keygen))),
+                             Errc::QuotaExceeded));
     EXPECT_TRUE(refused_with(gateway.ask(0, gateway.round1(keygen, two)), Errc::WrongState));
 }
 
 TEST_F(SigningRules, ZeroQuotaForbidsSigning) {
     TestKeygen keygen = ready({.slots = {0, 0}, .max_signing_sessions = 0});
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))), Errc::QuotaExceeded));
+    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, gateway.start_signing(keygen))),
+                             Errc::QuotaExceeded));
 }
 
 TEST_F(SigningRules, AnIdStandsForOneMessage) {
@@ -182,8 +203,10 @@ TEST_F(SigningRules, AClosedSessionStaysClosed) {
     const TestSigning signing = gateway.start_signing(keygen);
     const RoundTrips trips = both_rounds(keygen, signing);
     ASSERT_TRUE(succeeded(gateway.send(0, gateway.close(keygen, signing))));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.finish(keygen, signing, trips)), Errc::WrongState));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, signing, 2)), Errc::WrongState));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.finish(keygen, signing, trips)), Errc::WrongState));
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.round1(keygen, signing, 2)), Errc::WrongState));
     EXPECT_FALSE(gateway.send(0, gateway.close(keygen, signing)).close_signing().has_sealed());
     first.restart();
     EXPECT_TRUE(refused_with(gateway.ask(0, gateway.round1(keygen, signing, 2)), Errc::WrongState));
@@ -198,10 +221,13 @@ TEST_F(SigningRules, TheSameAttemptHasTheSameNoncesAHigherOneOthers) {
     EXPECT_TRUE(first_time.has_sealed());
     const auto again = gateway.send(0, gateway.round1(keygen, signing)).sign_round1();
     EXPECT_FALSE(again.has_sealed());
-    EXPECT_EQ(again.contribution().SerializeAsString(), first_time.contribution().SerializeAsString());
+    EXPECT_EQ(again.contribution().SerializeAsString(),
+              first_time.contribution().SerializeAsString());
     const auto later = gateway.send(0, gateway.round1(keygen, signing, 5)).sign_round1();
-    EXPECT_NE(later.contribution().nonces(0).pubnonce(), first_time.contribution().nonces(0).pubnonce());
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round1(keygen, signing, 4)), Errc::AttemptVoid));
+    EXPECT_NE(later.contribution().nonces(0).pubnonce(),
+              first_time.contribution().nonces(0).pubnonce());
+    EXPECT_TRUE(
+        refused_with(gateway.send(0, gateway.round1(keygen, signing, 4)), Errc::AttemptVoid));
     const auto next = gateway.send(0, gateway.round1(keygen, signing, 6)).sign_round1();
     EXPECT_NE(next.contribution().nonces(0).pubnonce(), later.contribution().nonces(0).pubnonce());
 }
@@ -211,14 +237,20 @@ TEST_F(SigningRules, RoundTwoSignsOnce) {
     const TestSigning signing = gateway.start_signing(keygen);
     const RoundTrips trips = both_rounds(keygen, signing);
     // The same question: the very same answer.
-    EXPECT_EQ(gateway.send(1, gateway.round2(keygen, signing, trips)).sign_round2().box(), trips.round2.at(1).box());
+    EXPECT_EQ(gateway.send(1, gateway.round2(keygen, signing, trips)).sign_round2().box(),
+              trips.round2.at(1).box());
     // Fresh nonces of the coordinator against the nonce that has signed.
     RoundTrips others = trips;
     others.round1[0] = gateway.send(0, gateway.round1(keygen, signing, 2)).sign_round1();
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, others)), Errc::NonceConsumed));
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, {})), Errc::NonceConsumed));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, others)),
+                             Errc::NonceConsumed));
+    EXPECT_TRUE(
+        refused_with(gateway.send(1, gateway.round2(keygen, signing, {})), Errc::NonceConsumed));
     // Round 1 of the attempt that has signed still shows the same public nonce, and no new one.
-    EXPECT_EQ(gateway.send(1, gateway.round1(keygen, signing)).sign_round1().contribution().SerializeAsString(),
+    EXPECT_EQ(gateway.send(1, gateway.round1(keygen, signing))
+                  .sign_round1()
+                  .contribution()
+                  .SerializeAsString(),
               trips.round1.at(1).contribution().SerializeAsString());
 }
 
@@ -229,7 +261,8 @@ TEST_F(SigningRules, FinishSignsOnce) {
     const wire::Request request = gateway.finish(keygen, signing, trips);
     const wire::Response finished = gateway.send(0, request);
     ASSERT_TRUE(succeeded(finished));
-    EXPECT_EQ(gateway.send(0, request).sign_finish().final_signature(), finished.sign_finish().final_signature());
+    EXPECT_EQ(gateway.send(0, request).sign_finish().final_signature(),
+              finished.sign_finish().final_signature());
     wire::Request other = request;
     other.mutable_sign_finish()->mutable_partials(0)->mutable_box()->push_back('x');
     EXPECT_TRUE(refused_with(gateway.send(0, other), Errc::NonceConsumed));
@@ -239,11 +272,17 @@ TEST_F(SigningRules, RoundsAreForTheirEnclaves) {
     TestKeygen keygen = ready({.slots = {0, 1}});
     const TestSigning signing = gateway.start_signing(keygen);
     const RoundTrips trips = both_rounds(keygen, signing);
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round2(keygen, signing, trips)), Errc::InvalidArgument));
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.finish(keygen, signing, trips)), Errc::InvalidArgument));
-    EXPECT_TRUE(refused_with(gateway.send(0, gateway.finish(keygen, signing, trips, 2)), Errc::AttemptVoid));
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, trips, 2)), Errc::AttemptVoid));
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, gateway.start_signing(keygen), trips)), Errc::AttemptVoid));
+    EXPECT_TRUE(refused_with(gateway.send(0, gateway.round2(keygen, signing, trips)),
+                             Errc::InvalidArgument));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.finish(keygen, signing, trips)),
+                             Errc::InvalidArgument));
+    EXPECT_TRUE(refused_with(gateway.send(0, gateway.finish(keygen, signing, trips, 2)),
+                             Errc::AttemptVoid));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, trips, 2)),
+                             Errc::AttemptVoid));
+    EXPECT_TRUE(
+        refused_with(gateway.send(1, gateway.round2(keygen, gateway.start_signing(keygen), trips)),
+                     Errc::AttemptVoid));
 }
 
 // ---- Contributions ----
@@ -260,15 +299,18 @@ TEST_F(SigningRules, NobodyButTheEnclavesContributesNonces) {
     // A nonce of the gateway's own in place of a participant's.
     const auto key = crypto::SecretKey::generate();
     const auto own = musig::nonce_gen(key).value();
-    EXPECT_TRUE(refused([&](auto& c) { c[0].mutable_nonces(0)->set_pubnonce(raw(own.pub.bytes())); }));
-    EXPECT_TRUE(refused([&](auto& c) { c[1].mutable_nonces(0)->set_pubnonce(raw(own.pub.bytes())); }));
+    EXPECT_TRUE(
+        refused([&](auto& c) { c[0].mutable_nonces(0)->set_pubnonce(raw(own.pub.bytes())); }));
+    EXPECT_TRUE(
+        refused([&](auto& c) { c[1].mutable_nonces(0)->set_pubnonce(raw(own.pub.bytes())); }));
     EXPECT_TRUE(refused([&](auto& c) { c[0].set_ledger_version(c[0].ledger_version() + 1); }));
     EXPECT_TRUE(refused([&](auto& c) { c[0].mutable_tag()->back() ^= 1; }));
     EXPECT_TRUE(refused([&](auto& c) { c[0].clear_tag(); }));
     EXPECT_TRUE(refused([&](auto& c) { c[0].clear_nonces(); }));
     EXPECT_TRUE(refused([&](auto& c) { *c[0].add_nonces() = c[0].nonces(0); }));
     EXPECT_TRUE(refused([&](auto& c) { c[0].mutable_nonces(0)->set_signer_index(1); }));
-    EXPECT_TRUE(refused([&](auto& c) { c[0].mutable_nonces(0)->set_signer_index(4'000'000'000u); }));
+    EXPECT_TRUE(
+        refused([&](auto& c) { c[0].mutable_nonces(0)->set_signer_index(4'000'000'000u); }));
     EXPECT_TRUE(refused([&](auto& c) { c[0].mutable_nonces(0)->set_pubnonce("x"); }));
     EXPECT_TRUE(refused([&](auto& c) { c.RemoveLast(); }));
     EXPECT_TRUE(refused([&](auto& c) { *c.Add() = trips.round1.at(0).contribution(); }));
@@ -285,7 +327,8 @@ TEST_F(SigningRules, NobodyButTheEnclavesContributesNonces) {
     EXPECT_TRUE(refused([&](auto& c) { c[0] = sames.round1.at(0).contribution(); }));
     const auto second_attempt = gateway.send(0, gateway.round1(keygen, signing, 2)).sign_round1();
     EXPECT_TRUE(refused([&](auto& c) { c[0] = second_attempt.contribution(); }));
-    // None of it cost the nonce. The coordinator is at attempt 2 by now, which the next attempt repairs.
+    // None of it cost the nonce. The coordinator is at attempt 2 by now, which the next attempt
+    // repairs.
     EXPECT_TRUE(succeeded(gateway.send(1, gateway.round2(keygen, signing, trips))));
     gateway.sign(keygen, signing, 3);
 }
@@ -300,13 +343,16 @@ TEST_F(SigningRules, BoxesBelongToTheirAttempt) {
         change(*request.mutable_sign_finish()->mutable_partials());
         return refused_with(gateway.send(0, request), code);
     };
-    EXPECT_TRUE(refused([&](auto& p) { p[0].set_box(others.round2.at(1).box()); }, Errc::DecryptFailed));
-    EXPECT_TRUE(refused([&](auto& p) { p[0].set_box(trips.round2.at(2).box()); }, Errc::DecryptFailed));
+    EXPECT_TRUE(
+        refused([&](auto& p) { p[0].set_box(others.round2.at(1).box()); }, Errc::DecryptFailed));
+    EXPECT_TRUE(
+        refused([&](auto& p) { p[0].set_box(trips.round2.at(2).box()); }, Errc::DecryptFailed));
     EXPECT_TRUE(refused([&](auto& p) { p[0].mutable_box()->back() ^= 1; }, Errc::DecryptFailed));
     EXPECT_TRUE(refused([&](auto& p) { p[0].clear_box(); }, Errc::DecryptFailed));
     EXPECT_TRUE(refused([&](auto& p) { p.RemoveLast(); }, Errc::RosterMismatch));
     EXPECT_TRUE(refused([&](auto& p) { p[1] = p[0]; }, Errc::RosterMismatch));
-    EXPECT_TRUE(refused([&](auto& p) { p[0].set_enclave(raw(first.public_key().bytes())); }, Errc::RosterMismatch));
+    EXPECT_TRUE(refused([&](auto& p) { p[0].set_enclave(raw(first.public_key().bytes())); },
+                        Errc::RosterMismatch));
     EXPECT_TRUE(refused([&](auto& p) { p[0].set_enclave("x"); }, Errc::InvalidArgument));
     // Nothing was consumed by what was refused.
     EXPECT_TRUE(succeeded(gateway.send(0, gateway.finish(keygen, signing, trips))));
@@ -317,7 +363,8 @@ TEST_F(SigningRules, APeerWhoseLedgerWentBackIsRefused) {
     const auto old_state = gateway.stored(0, keygen.id());
     for (int i = 0; i < 3; ++i)
         gateway.sign(keygen, gateway.start_signing(keygen));
-    // The gateway gives the coordinator enclave, restarted, what it stored before the three signings.
+    // The gateway gives the coordinator enclave, restarted, what it stored before the three
+    // signings.
     first.restart();
     gateway.stored(0, keygen.id()) = old_state;
     const TestSigning signing = gateway.start_signing(keygen);
@@ -325,17 +372,21 @@ TEST_F(SigningRules, APeerWhoseLedgerWentBackIsRefused) {
     const wire::Response response = gateway.send(1, gateway.round2(keygen, signing, trips));
     EXPECT_TRUE(refused_with(response, Errc::StateRolledBack));
     EXPECT_EQ(response.failure().peer_public_key(), raw(first.public_key().bytes()));
-    // Also if the peer was restarted since: what it has seen is in its sealed state, but for the last step.
+    // Also if the peer was restarted since: what it has seen is in its sealed state, but for the
+    // last step.
     second.restart();
-    EXPECT_TRUE(refused_with(gateway.ask(1, gateway.round2(keygen, signing, trips)), Errc::AttemptVoid));
+    EXPECT_TRUE(
+        refused_with(gateway.ask(1, gateway.round2(keygen, signing, trips)), Errc::AttemptVoid));
     trips = first_rounds(keygen, signing, 2);
-    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, trips, 2)), Errc::StateRolledBack));
+    EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, trips, 2)),
+                             Errc::StateRolledBack));
 }
 
 // ---- Bounds ----
 
 TEST_F(SigningRules, AttemptsAreBounded) {
-    LocalEnclave small(pki, {.limits = {.max_attempts = 3, .attempt_age = std::chrono::seconds(60)}});
+    LocalEnclave small(pki,
+                       {.limits = {.max_attempts = 3, .attempt_age = std::chrono::seconds(60)}});
     TestGateway narrow({&small, &second});
     TestKeygen keygen(narrow.enclaves(), {.slots = {0, 1}});
     narrow.keygen(keygen);
@@ -344,12 +395,14 @@ TEST_F(SigningRules, AttemptsAreBounded) {
         sessions.push_back(narrow.start_signing(keygen));
         ASSERT_TRUE(succeeded(narrow.send(0, narrow.round1(keygen, sessions.back()))));
     }
-    EXPECT_TRUE(refused_with(narrow.send(0, narrow.round1(keygen, narrow.start_signing(keygen))), Errc::Overloaded));
+    EXPECT_TRUE(refused_with(narrow.send(0, narrow.round1(keygen, narrow.start_signing(keygen))),
+                             Errc::Overloaded));
     // Those that were given up make room once they are old; so do those that have ended.
     small.advance(std::chrono::seconds(61));
     const TestSigning late = narrow.start_signing(keygen);
     ASSERT_TRUE(succeeded(narrow.send(0, narrow.round1(keygen, late))));
-    EXPECT_TRUE(refused_with(narrow.send(0, narrow.finish(keygen, sessions[0], {})), Errc::AttemptVoid));
+    EXPECT_TRUE(
+        refused_with(narrow.send(0, narrow.finish(keygen, sessions[0], {})), Errc::AttemptVoid));
     EXPECT_EQ(small.signer().counters().active_attempts, 3u);
     narrow.sign(keygen, late, 2);
 }
@@ -359,11 +412,13 @@ TEST_F(SigningRules, SecretNoncesAreBounded) {
     TestGateway narrow({&small, &second});
     TestKeygen large(narrow.enclaves(), {.slots = {0, 0, 0, 0, 0, 1}});
     narrow.keygen(large);
-    EXPECT_TRUE(refused_with(narrow.send(0, narrow.round1(large, narrow.start_signing(large))), Errc::Overloaded));
+    EXPECT_TRUE(refused_with(narrow.send(0, narrow.round1(large, narrow.start_signing(large))),
+                             Errc::Overloaded));
     TestKeygen fits(narrow.enclaves(), {.slots = {0, 0, 0, 1}});
     narrow.keygen(fits);
     EXPECT_TRUE(succeeded(narrow.send(0, narrow.round1(fits, narrow.start_signing(fits)))));
-    EXPECT_TRUE(refused_with(narrow.send(0, narrow.round1(fits, narrow.start_signing(fits))), Errc::Overloaded));
+    EXPECT_TRUE(refused_with(narrow.send(0, narrow.round1(fits, narrow.start_signing(fits))),
+                             Errc::Overloaded));
 }
 
 } // namespace

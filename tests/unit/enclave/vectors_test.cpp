@@ -1,4 +1,5 @@
-// The REST specification's vectors against the signer: ciphertexts, headers, keys and tags made by others.
+// The REST specification's vectors against the signer: ciphertexts, headers, keys and tags made by
+// others.
 #include <algorithm>
 
 #include "core/bitcoin/key_order.h"
@@ -31,8 +32,10 @@ class SignerVectors : public ::testing::Test {
         tweak.type = bitcoin::parse_tweak_type(text(config.at("type"))).value();
         for (const char* const name : {"merkle_root", "tweak"}) {
             if (const value* const bytes = config.as_object().if_contains(name)) {
-                std::transform(bytes->as_array().begin(), bytes->as_array().end(), tweak.value32.begin(),
-                               [](const value& number) { return static_cast<std::uint8_t>(number.as_int64()); });
+                std::transform(bytes->as_array().begin(), bytes->as_array().end(),
+                               tweak.value32.begin(), [](const value& number) {
+                                   return static_cast<std::uint8_t>(number.as_int64());
+                               });
             }
         }
         return tweak;
@@ -63,18 +66,23 @@ TEST_F(SignerVectors, AggregateKeysAndTags) {
     start(vectors);
     std::size_t checked = 0;
     for (const char* const order : {"user_id", "bip327_sorted"}) {
-        for (const value& vector : vectors.at("key_aggregation").at(order).at("vectors").as_array()) {
+        for (const value& vector :
+             vectors.at("key_aggregation").at(order).at("vectors").as_array()) {
             KeygenSetup setup = setup_of(vectors);
             setup.tweak = tweak_of(vector.at("taproot_tweak_config_json"));
             setup.key_order = bitcoin::parse_key_order(order).value();
             TestKeygen keygen(gateway->enclaves(), setup);
             gateway->keygen(keygen);
-            EXPECT_EQ(hex_encode(as_bytes(keygen.completed->aggregate_public_key())), text(vector.at("aggregate_public_key_hex")));
-            EXPECT_EQ(hex_encode(as_bytes(keygen.completed->untweaked_public_key())), text(vector.at("untweaked_public_key_hex")));
+            EXPECT_EQ(hex_encode(as_bytes(keygen.completed->aggregate_public_key())),
+                      text(vector.at("aggregate_public_key_hex")));
+            EXPECT_EQ(hex_encode(as_bytes(keygen.completed->untweaked_public_key())),
+                      text(vector.at("untweaked_public_key_hex")));
             for (const value& tag : vectors.at("aggregate_key_tag").at("vectors").as_array()) {
                 if (text(tag.at("key_order")) == order &&
-                    text(tag.at("taproot_tweak_config_json")) == text(vector.at("taproot_tweak_config_json"))) {
-                    EXPECT_EQ(hex_encode(as_bytes(keygen.completed->aggregate_key_tag())), text(tag.at("aggregate_key_tag")));
+                    text(tag.at("taproot_tweak_config_json")) ==
+                        text(vector.at("taproot_tweak_config_json"))) {
+                    EXPECT_EQ(hex_encode(as_bytes(keygen.completed->aggregate_key_tag())),
+                              text(tag.at("aggregate_key_tag")));
                     ++checked;
                 }
             }
@@ -92,7 +100,9 @@ TEST_F(SignerVectors, BlobsWithAadOpenForTheirSessionOnly) {
     setup.tweak.type = bitcoin::TweakType::UnspendableTaproot;
     setup.key_order = bitcoin::KeyOrder::Bip327Sorted;
     setup.ecies_aad = true;
-    const auto policy_of = [](const std::string& name) { return session::parse_approval_policy(name).value(); };
+    const auto policy_of = [](const std::string& name) {
+        return session::parse_approval_policy(name).value();
+    };
     setup.policies = std::vector<ApprovalPolicy>(3, ApprovalPolicy::None);
     std::vector<std::string> blobs(3);
     std::string coordinator_blob;
@@ -154,14 +164,18 @@ TEST_F(SignerVectors, Headers) {
         authenticate.set_session_header(text(vector.at("header_value")));
         const wire::Response response = gateway->send(0, request);
         ASSERT_TRUE(succeeded(response));
-        EXPECT_EQ(UserId(Uuid::from_bytes(as_bytes(response.authenticate().user_id())).value()).text(), text(vector.at("user_id")));
+        EXPECT_EQ(
+            UserId(Uuid::from_bytes(as_bytes(response.authenticate().user_id())).value()).text(),
+            text(vector.at("user_id")));
         ++checked;
     }
     for (const value& vector : vectors.at("x_signing_hmac").at("vectors").as_array()) {
         authenticate.set_signing_header(text(vector.at("header_value")));
         const wire::Response response = gateway->send(0, request);
         ASSERT_TRUE(succeeded(response));
-        EXPECT_EQ(UserId(Uuid::from_bytes(as_bytes(response.authenticate().user_id())).value()).text(), text(vector.at("user_id")));
+        EXPECT_EQ(
+            UserId(Uuid::from_bytes(as_bytes(response.authenticate().user_id())).value()).text(),
+            text(vector.at("user_id")));
         ++checked;
     }
     EXPECT_GE(checked, 2u);
