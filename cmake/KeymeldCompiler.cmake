@@ -46,7 +46,9 @@ target_include_directories(keymeld_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CM
 if(KEYMELD_SANITIZE)
   add_compile_options(-fsanitize=${KEYMELD_SANITIZE} -fno-sanitize-recover=all -g1)
   add_link_options(-fsanitize=${KEYMELD_SANITIZE})
-  add_compile_definitions(KEYMELD_SANITIZED=1)
+  # Asio keeps freed blocks and coroutine frames for reuse, which hides a use after free from AddressSanitizer.
+  add_compile_definitions(KEYMELD_SANITIZED=1
+    BOOST_ASIO_DISABLE_SMALL_BLOCK_RECYCLING BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)
 else()
   add_compile_definitions($<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
   add_link_options(-Wl,-z,relro,-z,now)

@@ -21,7 +21,10 @@ Async<void> Canary::run(std::uint32_t enclave) {
         const Status there = co_await m_hub.fleet.wait_healthy(enclave, steady_clock::now() + m_hub.config.limits.canary_interval);
         if (m_hub.stopping)
             co_return;
-        const Status signed_now = there ? co_await sign_once(enclave) : there;
+        // Not in a conditional expression: GCC 12 then frees what the status owns twice.
+        Status signed_now = there;
+        if (there)
+            signed_now = co_await sign_once(enclave);
         if (m_hub.stopping)
             co_return;
         Seen& seen = m_seen[enclave];

@@ -214,6 +214,8 @@ Engine::Engine(boost::asio::io_context& loop, const config::Config& config, Part
 Engine::~Engine() {
     if (!m_impl->stopping)
         m_impl->shut_down();
+    // A coroutine that waits for storage would keep everything, and its answer could come when the loop is gone.
+    m_impl->store.close();
     // Handlers that are queued already refer to it.
     asio::post(m_impl->loop, [keep = m_impl] {});
 }

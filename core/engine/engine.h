@@ -45,6 +45,7 @@ class Engine {
   public:
     /// `config` and `observer` (metrics; may be null) must outlive the engine. [startup]
     Engine(boost::asio::io_context& loop, const config::Config& config, Parts parts, Observer* observer);
+    /// Stops at once, if stop() was not called: what clients wait for is dropped. Waits for what storage was given. [loop]
     ~Engine();
 
     /// Claims and loads unfinished sessions, starts the enclave links, resumes. Ends when sessions are loaded (enclaves may still be connecting).

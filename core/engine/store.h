@@ -16,8 +16,12 @@ class Store {
     using Done = std::function<void(Status)>;
 
     Store(asio::io_context& loop, TimerQueue& timers, std::unique_ptr<plugin::Storage> storage);
-    /// Waits for what is under way; callbacks that have not run yet are dropped.
+    /// As close().
     ~Store();
+
+    /// Waits for what storage was given; callbacks that have not run yet are dropped, with the coroutines that wait for them. Afterwards
+    /// no thread of the plugin runs, the database is released, and every call answers StorageFailed.
+    void close();
 
     /// Batches are applied in the order of these calls.
     void write(Batch batch, Done done);
@@ -33,6 +37,8 @@ class Store {
 
   private:
     template <class T> std::function<void(Result<T>)> to_loop(std::function<void(Result<T>)> done) const;
+    /// After close(): answers in a later turn of the loop.
+    template <class T> bool refused(std::function<void(Result<T>)>& done) const;
 
     asio::io_context& m_loop;
     TimerQueue& m_timers;

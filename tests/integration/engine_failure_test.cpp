@@ -22,11 +22,6 @@ using std::chrono::seconds;
 class EngineFailure : public ::testing::Test {
   protected:
     EngineFailure() : signers(3) {}
-    void SetUp() override {
-        if (std::getenv("KEYMELD_KNOWN_DEFECTS") == nullptr)
-            GTEST_SKIP() << "KNOWN DEFECT, to be mended first: after several restarts of enclaves the heap of the engine's process is found "
-                            "damaged (malloc_consolidate, seen in ~EnclaveLink::Impl). KEYMELD_KNOWN_DEFECTS=1 runs these tests.";
-    }
     void restart(std::uint32_t enclave) {
         signers.kill(enclave);
         signers.start(enclave);

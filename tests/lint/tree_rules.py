@@ -5,6 +5,7 @@ usage: tree_rules.py SOURCE_DIR
 
 - every first-level folder has a README.md of at most 15 lines
 - no file over 1 MB, no source file over 700 lines
+- no co_await inside a conditional expression (GCC 12 compiles it wrongly)
 - no skipped or disabled test without a reason in the same statement
 - scripts are executable and answer --help
 - relative links between documents lead somewhere
@@ -43,6 +44,8 @@ def check(root):
             text = open(full, encoding="utf-8").read()
             if text.count("\n") > 700:
                 found.append(f"{path} has more than 700 lines")
+            if re.search(r"[?:]\s*co_await\b", text):
+                found.append(f"{path}: co_await in a conditional expression; make it a statement of its own")
             if re.search(r"GTEST_SKIP\(\)\s*;", text):
                 found.append(f"{path}: GTEST_SKIP() without a reason")
             if "DISABLED_" in text:
