@@ -66,3 +66,53 @@ open_suite() {
     [ -z "${2:-}" ] || suite_apt+=(-o "Dir::State=$view" -o "Dir::State::Lists=$view/lists" -o "Dir::State::status=$2")
     apt-get "${suite_apt[@]}" -qq update >"$view/log/update" 2>&1
 }
+
+# pretend_nothing_installed NAME...: writes $scratch/status, a dpkg status file of a machine that has only the packages NAME,
+# which serve to install others: apt then fetches every library that a program needs.
+pretend_nothing_installed() {
+    local name
+    for name; do
+        cat <<STATUS
+Package: $name
+Status: install ok installed
+Architecture: $(dpkg --print-architecture)
+Multi-Arch: foreign
+Version: 9999
+Maintainer: nobody
+Description: stands in for a package that is not needed here
+
+STATUS
+    done >"$scratch/status"
+}
+
+# unpack_archives DIR [TAR-OPTION...]: unpacks the packages that were downloaded for $suite_apt into DIR/root, lists them in
+# DIR/PACKAGES, and sets $unpacked_loader and $unpacked_libraries for write_wrapper. False when there is no loader among them.
+unpack_archives() {
+    local dir=$1 root=$1/root package
+    shift
+    mkdir -p "$root"
+    for package in "$suite_archives"/*.deb; do
+        # A folder of one package can be a link in another.
+        dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root" --keep-directory-symlink --no-same-owner \
+            --wildcards --exclude='./etc/*' --exclude='./var/*' --exclude='*/gconv/*' "$@"
+        printf '%s\n' "${package##*/}"
+    done >"$dir/PACKAGES"
+    # The loader by its real file: its usual name may be a link that leads out of this folder.
+    unpacked_loader=$(cd "$root" && find . -type f -name 'ld-linux*.so.*' -printf '%P\n' | head -n 1)
+    # shellcheck disable=SC2016  # $root is the wrapper's own
+    unpacked_libraries=$(cd "$root" && find . -name '*.so.*' -printf '%h\n' | sort -u | sed 's|^\.|$root|' | paste -sd:)
+    [ -n "$unpacked_loader" ]
+}
+
+# write_wrapper DIR PROGRAM [LINE [ARGUMENT]]: makes DIR/<name>, which runs DIR/root/PROGRAM by the loader and the libraries
+# beside it. LINE is shell text that comes first, ARGUMENT shell text before the caller's arguments; $root is the unpacked folder.
+write_wrapper() {
+    local wrapper=$1/${2##*/}
+    cat >"$wrapper" <<WRAPPER
+#!/bin/sh
+root=\$(dirname "\$(readlink -f "\$0")")/root
+${3:-}
+exec "\$root/$unpacked_loader" --argv0 "\$0" --library-path "$unpacked_libraries" "\$root/$2" ${4:-} "\$@"
+WRAPPER
+    chmod 755 "$wrapper"
+}
