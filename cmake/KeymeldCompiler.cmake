@@ -43,6 +43,14 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     -Wno-mismatched-new-delete -Wno-stringop-overread)
 endif()
 target_include_directories(keymeld_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
+if(KEYMELD_IMAGE)
+  # No path of the machine gets into a program: file names count from the root of the tree, whether the compiler is given them whole or,
+  # by ccache, from the build folder. The last option that fits is the one that counts.
+  file(RELATIVE_PATH keymeld_up "${CMAKE_BINARY_DIR}" "${CMAKE_SOURCE_DIR}")
+  add_compile_options(
+    "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${keymeld_up}=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}/="
+    -ffunction-sections -fdata-sections)
+endif()
 if(KEYMELD_SANITIZE)
   add_compile_options(-fsanitize=${KEYMELD_SANITIZE} -fno-sanitize-recover=all -g1)
   add_link_options(-fsanitize=${KEYMELD_SANITIZE})

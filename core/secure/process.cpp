@@ -6,6 +6,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <openssl/crypto.h>
+
 #include "core/secure/locked_pool.h"
 
 namespace keymeld::secure {
@@ -19,6 +21,10 @@ Status harden_process(std::size_t locked_bytes) {
         return fail(Errc::Io,
                     std::string("cannot make the process non-dumpable: ") + std::strerror(errno));
     return locked_pool::reserve(locked_bytes);
+}
+
+void ignore_openssl_configuration() {
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
 }
 
 } // namespace keymeld::secure

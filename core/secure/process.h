@@ -12,4 +12,8 @@ namespace keymeld::secure {
 /// build memory that cannot be locked is a warning only. [startup]
 Status harden_process(std::size_t locked_bytes = 64 * 1024);
 
+/// Keeps OpenSSL from reading its configuration file, and so from loading what that names. To be
+/// called before anything else of OpenSSL, by programs that must depend on no file. [startup]
+void ignore_openssl_configuration();
+
 } // namespace keymeld::secure

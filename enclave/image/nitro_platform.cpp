@@ -1,4 +1,6 @@
 #include "core/base/clock.h"
+#include "core/secure/process.h"
+#include "enclave/image/image_trust.h"
 #include "enclave/nsm/nsm_device.h"
 #include "enclave/platform.h"
 
@@ -23,22 +25,23 @@ class NitroBuilder final : public PlatformBuilder {
     std::optional<Status> setup_only() override { return std::nullopt; }
 
     Result<Platform> build() override {
+        KEYMELD_TRY(auto anchor, image_trust_anchor());
         KEYMELD_TRY(auto device, nsm::NsmDevice::open());
         auto module = std::make_unique<nsm::NsmClient>(std::move(device));
         KEYMELD_TRY(auto policy, own_image(*module));
         KEYMELD_CHECK(stir_module_randomness(*module));
-        return Platform{
-            EnclaveIdentity::generate(1, unix_seconds()), std::move(module),
-            attestation::AttestationVerifier(attestation::TrustAnchor::aws(), std::move(policy))};
+        return Platform{EnclaveIdentity::generate(1, unix_seconds()), std::move(module),
+                        attestation::AttestationVerifier(std::move(anchor), std::move(policy))};
     }
 
     bool allows_tcp() const override { return false; }
-    std::string name() const override { return "nitro"; }
+    std::string name() const override { return image_kind(); }
 };
 
 } // namespace
 
 std::unique_ptr<PlatformBuilder> make_platform_builder() {
+    secure::ignore_openssl_configuration();
     return std::make_unique<NitroBuilder>();
 }
 
