@@ -224,7 +224,7 @@ void ChildProcess::kill() {
 }
 
 Async<Result<std::string>> ChildProcess::read_line(SteadyTime deadline) {
-    constexpr std::size_t kMaxLine = 4096;
+    constexpr std::size_t kMaxLine = 64 * 1024; // a command's answer in JSON
     for (;;) {
         if (const auto end = m_output_buffer.find('\n'); end != std::string::npos) {
             std::string line = m_output_buffer.substr(0, end);
