@@ -14,7 +14,7 @@ kernel_hashes() {
 is_kernel() {
     local file=$1
     shift
-    [ -f "$file" ] && kernel_hashes "$@" | grep -qxF "$(sha256sum <"$file" | cut -d' ' -f1)"
+    [ -f "$file" ] && grep -qxF "$(sha256sum <"$file" | cut -d' ' -f1)" <<<"$(kernel_hashes "$@")"
 }
 
 # find_kernel KIND...: sets $kernel to a kernel of one of the kinds, or ends the script and says what to do. Looked at:
