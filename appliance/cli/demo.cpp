@@ -14,6 +14,7 @@ namespace {
 struct Options {
     demo::DemoOptions demo;
     std::string tweak = "unspendable_taproot";
+    fleet::MachineOptions machines;
 };
 
 boost::asio::awaitable<int> run(demo::DemoOptions options) {
@@ -44,6 +45,13 @@ Run prepare_demo(CLI::App& app) {
                  "Sign the spend of a taproot output with a real node on regtest, broadcast it and mine it");
     app.add_option("--bitcoind", options->demo.bitcoind, "The node's program (default: bitcoind in PATH; scripts/get-bitcoind fetches one)")
         ->type_name("FILE");
+    CLI::Option* const image = app.add_option("--image", options->machines.image,
+                                              "Boot this enclave image under QEMU in place of simulating enclaves (the folder that "
+                                              "scripts/build-image --test makes)")
+                                   ->type_name("DIR");
+    app.add_option("--qemu", options->machines.qemu, "QEMU and its vsock device (the folder that scripts/get-qemu makes)")
+        ->needs(image)
+        ->type_name("DIR");
     app.add_flag("--json", options->demo.json, "Print one JSON object instead of the line that begins with DEMO OK");
     app.add_flag("-q,--quiet", options->demo.quiet, "Show no progress on standard error");
     app.footer("Starts simulated enclaves and an appliance with a database of its own in a temporary folder, creates a key that all\n"
@@ -52,12 +60,15 @@ Run prepare_demo(CLI::App& app) {
                "Examples:\n"
                "  keymeld demo\n"
                "  keymeld demo --participants 10 --enclaves 5 --tweak none\n"
-               "  keymeld demo --bitcoin --bitcoind .cache/bitcoind/bitcoind");
+               "  keymeld demo --bitcoin --bitcoind .cache/bitcoind/bitcoind\n"
+               "  keymeld demo --image build/image/nitro-test --qemu .cache/qemu");
     return [options] {
         auto tweak = parse_tweak(options->tweak, MissingValue::Random);
         if (!tweak)
             return report(tweak.error());
         options->demo.tweak = *tweak;
+        if (!options->machines.image.empty())
+            options->demo.machines = options->machines;
         return run_command([options] { return run(options->demo); });
     };
 }

@@ -108,11 +108,13 @@ class Demo {
   private:
     Async<Status> start() {
         m_progress.line("KeyMeld demo: " + std::to_string(m_options.participants) + " participants, " +
-                        std::to_string(m_options.enclaves) + " simulated enclaves, tweak " + m_options.tweak.params_text());
+                        std::to_string(m_options.enclaves) +
+                        (m_options.machines ? " enclave images in virtual machines, tweak " : " simulated enclaves, tweak ") + m_options.tweak.params_text());
         m_progress.begin("start");
         fleet::SimFleet::Options options;
         options.enclaves = m_options.enclaves;
         options.limits = {{"max_participants", "1000"}};
+        options.machines = m_options.machines;
         options.progress = [this](std::string_view what) { m_progress.at(what); };
         auto fleet = co_await fleet::SimFleet::start(std::move(options));
         if (!fleet)
@@ -140,7 +142,7 @@ class Demo {
             auto enclave = co_await m_trust->verify(*m_players[0].rest, id);
             if (!enclave)
                 co_return std::move(enclave).error();
-            note(id, "enclave " + std::to_string(id) + ": " + (enclave->hardware() ? "hardware" : "simulator") + ", image \"" +
+            note(id, "enclave " + std::to_string(id) + ": " + (enclave->hardware() ? "hardware" : m_options.machines ? "virtual machine" : "simulator") + ", image \"" +
                          enclave->image() + "\", key " + shortened(enclave->key().hex()) + ", epoch " +
                          std::to_string(enclave->key_epoch()));
         }

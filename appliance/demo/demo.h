@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include <boost/asio/awaitable.hpp>
 
+#include "appliance/fleet/virtual_enclave.h"
 #include "core/base/result.h"
 #include "core/bitcoin/tweak_config.h"
 
@@ -18,6 +20,7 @@ struct DemoOptions {
     bool quiet = false;           ///< no progress on standard error
     bool bitcoin = false;         ///< sign and mine a transaction on a regtest node
     std::filesystem::path bitcoind; ///< empty: from PATH
+    std::optional<fleet::MachineOptions> machines; ///< set: enclave images in virtual machines, in place of simulated enclaves
 };
 
 /// Starts enclaves and appliance, plays all participants, signs, verifies by independent_verify.h, stops everything and removes all files. The

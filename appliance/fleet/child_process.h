@@ -84,7 +84,7 @@ class ChildProcess {
     void kill();
 
     /// The next line of its standard output, without the line end. `Errc::Disconnected` if it closed its output or ended,
-    /// `Errc::DeadlineExceeded`. Lines of at most 4096 bytes.
+    /// `Errc::DeadlineExceeded`. Lines of at most 64 KiB.
     Async<Result<std::string>> read_line(SteadyTime deadline);
     /// Ends when the child has ended. `Errc::DeadlineExceeded`.
     Async<Status> ended(SteadyTime deadline);

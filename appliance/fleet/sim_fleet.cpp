@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <iterator>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -62,14 +63,57 @@ class SimFleet::Impl {
         for (auto& enclave : m_enclaves)
             if (enclave)
                 out.push_back(&*enclave);
+        for (auto& machine : m_machines)
+            for (ChildProcess* child : machine->children())
+                out.push_back(child);
         return out;
     }
 
+    /// The processes that are enclaves.
+    std::vector<ChildProcess*> enclaves() {
+        std::vector<ChildProcess*> out;
+        for (auto& enclave : m_enclaves)
+            if (enclave)
+                out.push_back(&*enclave);
+        for (auto& machine : m_machines)
+            if (machine->machine() != nullptr)
+                out.push_back(machine->machine());
+        return out;
+    }
+
+    bool virtual_machines() const { return m_options.machines.has_value(); }
+    fs::path config_file() const { return virtual_machines() ? file("config/keymeld.yaml") : file("keymeld.yaml"); }
+    fs::path database() const { return virtual_machines() ? file("var/keymeld.db") : file("keymeld.db"); }
+    fs::path image_folder() const { return file("var/nitro-qemu"); }
+    fs::path trust_root() const { return (virtual_machines() ? image_folder() : m_folder.path()) / "pki/root.pem"; }
+    fs::path pcrs() const { return virtual_machines() ? image_folder() / "pcrs.json" : file("pki/pcrs.json"); }
+
     Async<Status> start_all() {
-        for (const char* program : {"keymeld", "keymeld-enclave"}) {
+        for (const char* program : {"keymeld", virtual_machines() ? "keymeld-nsm-device" : "keymeld-enclave"}) {
             if (::access((m_options.programs / program).c_str(), X_OK) != 0)
                 co_return fail(Errc::Io, "there is no program " + (m_options.programs / program).string());
         }
+        if (virtual_machines()) {
+            Status started = co_await start_machines();
+            if (!started)
+                co_return started;
+        } else {
+            Status started = co_await start_simulators();
+            if (!started)
+                co_return started;
+        }
+        Status written = virtual_machines() ? write_machine_config() : write_config();
+        if (!written)
+            co_return written;
+        tell("starting the appliance");
+        Status started = co_await start_appliance();
+        if (!started)
+            co_return started;
+        tell("waiting for the canary signatures");
+        co_return co_await wait_ready(steady_clock::now() + kReadyTime);
+    }
+
+    Async<Status> start_simulators() {
         tell("making the simulator's attestation root");
         Status made = co_await make_pki();
         if (!made)
@@ -87,15 +131,49 @@ class SimFleet::Impl {
             if (!started)
                 co_return started;
         }
-        Status written = write_config();
-        if (!written)
-            co_return written;
-        tell("starting the appliance");
-        Status started = co_await start_appliance();
-        if (!started)
-            co_return started;
-        tell("waiting for the canary signatures");
-        co_return co_await wait_ready(steady_clock::now() + kReadyTime);
+        co_return Status();
+    }
+
+    /// All machines boot at the same time.
+    Async<Status> start_machines() {
+        tell("reading the enclave image");
+        Status prepared = prepare_image();
+        if (!prepared)
+            co_return prepared;
+        for (auto& machine : m_machines) {
+            Status started = co_await machine->start();
+            if (!started)
+                co_return started;
+        }
+        const SteadyTime deadline = steady_clock::now() + VirtualEnclave::kBootTime;
+        for (std::size_t i = 0; i < m_machines.size(); ++i) {
+            tell("booting the enclave images, " + std::to_string(i) + " of " + std::to_string(m_machines.size()) + " up");
+            Status up = co_await m_machines[i]->wait_listening(deadline);
+            if (!up)
+                co_return up;
+        }
+        co_return Status();
+    }
+
+    /// Copies of what clients and the appliance believe, and the parts of the image.
+    Status prepare_image() {
+        const MachineOptions& machine = *m_options.machines;
+        KEYMELD_CHECK(machine.check());
+        std::error_code error;
+        fs::create_directories(image_folder() / "pki", error);
+        fs::create_directories(config_file().parent_path(), error);
+        for (const auto& [from, to] : {std::pair{machine.pcrs(), pcrs()}, std::pair{machine.pki() / "root.pem", trust_root()}}) {
+            fs::copy_file(from, to, error);
+            if (error)
+                return fail(Errc::Io, "cannot copy " + from.string() + ": " + error.message());
+        }
+        KEYMELD_TRY(const BootFiles boot, BootFiles::extract(machine.eif(), image_folder()));
+        for (std::uint32_t i = 0; i < m_options.enclaves; ++i) {
+            const std::string name = "enclave-" + std::to_string(i);
+            m_machines.push_back(std::make_unique<VirtualEnclave>(VirtualEnclave::Options{
+                "enclave " + std::to_string(i), m_options.programs, image_folder() / name, file(name + ".log"), machine, boot}));
+        }
+        return {};
     }
 
     Async<Status> make_pki() {
@@ -115,6 +193,13 @@ class SimFleet::Impl {
     }
 
     Async<Status> start_enclave(std::uint32_t index) {
+        if (virtual_machines()) {
+            Status started = co_await m_machines.at(index)->start();
+            if (!started)
+                co_return started;
+            const SteadyTime deadline = steady_clock::now() + VirtualEnclave::kBootTime;
+            co_return co_await m_machines[index]->wait_listening(deadline);
+        }
         const std::string number = std::to_string(index);
         auto child = ChildProcess::start(
             {.name = "enclave " + number,
@@ -133,28 +218,54 @@ class SimFleet::Impl {
         co_return Status();
     }
 
-    Status write_config() const {
-        std::string yaml = "storage: { plugin: storage-sqlite, path: keymeld.db }\n"
-                           "tweak: { plugin: tweak-taproot }\n"
-                           "server: { listen: \"127.0.0.1:" +
+    /// All but the enclaves.
+    std::string base_config() const {
+        std::string yaml = "storage: { plugin: storage-sqlite, path: " + database().string() +
+                           " }\ntweak: { plugin: tweak-taproot }\nserver: { listen: \"127.0.0.1:" +
                            std::to_string(m_appliance_port.number()) + "\" }\nlog: { level: " + m_options.log_level + " }\n";
         if (!m_options.limits.empty()) {
             yaml += "limits:\n";
             for (const auto& [name, value] : m_options.limits)
                 yaml += "  " + name + ": " + value + "\n";
         }
-        yaml += "enclaves:\n";
+        return yaml + "enclaves:\n";
+    }
+
+    Status write_machine_config() const {
+        if (!m_options.config.empty())
+            return write_given_config();
+        std::string yaml = base_config();
+        for (std::size_t i = 0; i < m_machines.size(); ++i)
+            yaml += "  - { id: " + std::to_string(i) + ", transport: { plugin: transport-vsock, path: ../var/nitro-qemu/enclave-" +
+                    std::to_string(i) + "/v.sock, port: " + std::to_string(VirtualEnclave::kSignerPort) +
+                    " }, attestation: { trust: ../var/nitro-qemu/pki/root.pem, pcrs: ../var/nitro-qemu/pcrs.json } }\n";
+        return write_file(config_file(), yaml);
+    }
+
+    Status write_given_config() const {
+        std::ifstream in(m_options.config, std::ios::binary);
+        std::string yaml{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+        constexpr std::string_view kListen = "listen: 127.0.0.1:8080";
+        const std::size_t at = yaml.find(kListen);
+        if (at == std::string::npos)
+            return fail(Errc::ConfigInvalid, m_options.config.string() + ": no '" + std::string(kListen) + "' in it");
+        yaml.replace(at, kListen.size(), "listen: 127.0.0.1:" + std::to_string(m_appliance_port.number()));
+        return write_file(config_file(), yaml);
+    }
+
+    Status write_config() const {
+        std::string yaml = base_config();
         for (std::size_t i = 0; i < m_enclave_ports.size(); ++i)
             yaml += "  - { id: " + std::to_string(i) + ", transport: { plugin: transport-tcp-sim, host: 127.0.0.1, port: " +
                     std::to_string(m_enclave_ports[i].number()) +
                     " }, attestation: { trust: pki/root.pem, pcrs: pki/pcrs.json } }\n";
-        return write_file(file("keymeld.yaml"), yaml);
+        return write_file(config_file(), yaml);
     }
 
     Async<Status> start_appliance() {
         auto child = ChildProcess::start({.name = "appliance",
                                           .program = m_options.programs / "keymeld",
-                                          .arguments = {"serve", "--config", file("keymeld.yaml").string()},
+                                          .arguments = {"serve", "--config", config_file().string()},
                                           .folder = m_folder.path(),
                                           .log = file("appliance.log")});
         if (!child)
@@ -204,6 +315,7 @@ class SimFleet::Impl {
     ReservedPort m_appliance_port;
     std::vector<ReservedPort> m_enclave_ports;
     std::vector<std::optional<ChildProcess>> m_enclaves;
+    std::vector<std::unique_ptr<VirtualEnclave>> m_machines;
     std::optional<ChildProcess> m_appliance;
 };
 
@@ -236,12 +348,12 @@ Async<Result<std::unique_ptr<SimFleet>>> SimFleet::start(Options options) {
 }
 
 client::Endpoint SimFleet::endpoint() const { return m_impl->endpoint(); }
-std::uint32_t SimFleet::enclave_count() const { return static_cast<std::uint32_t>(m_impl->m_enclaves.size()); }
+std::uint32_t SimFleet::enclave_count() const { return m_impl->m_options.enclaves; }
 const fs::path& SimFleet::folder() const { return m_impl->m_folder.path(); }
-fs::path SimFleet::config_file() const { return m_impl->file("keymeld.yaml"); }
-fs::path SimFleet::database() const { return m_impl->file("keymeld.db"); }
-fs::path SimFleet::trust_root() const { return m_impl->file("pki") / "root.pem"; }
-fs::path SimFleet::pcrs() const { return m_impl->file("pki") / "pcrs.json"; }
+fs::path SimFleet::config_file() const { return m_impl->config_file(); }
+fs::path SimFleet::database() const { return m_impl->database(); }
+fs::path SimFleet::trust_root() const { return m_impl->trust_root(); }
+fs::path SimFleet::pcrs() const { return m_impl->pcrs(); }
 
 std::vector<ProcessUsage> SimFleet::usage() {
     std::vector<ProcessUsage> out;
@@ -266,7 +378,12 @@ std::string SimFleet::logs() {
 }
 
 void SimFleet::kill_appliance() { m_impl->m_appliance->kill(); }
-void SimFleet::kill_enclave(std::uint32_t index) { m_impl->m_enclaves.at(index)->kill(); }
+void SimFleet::kill_enclave(std::uint32_t index) {
+    if (m_impl->virtual_machines())
+        m_impl->m_machines.at(index)->kill();
+    else
+        m_impl->m_enclaves.at(index)->kill();
+}
 
 bool SimFleet::stop_appliance() {
     m_impl->m_appliance->stop(kStopGrace);
@@ -282,10 +399,12 @@ Status SimFleet::shut_down() {
     // The appliance first: it closes its sessions with enclaves that still answer.
     if (m_impl->m_appliance && m_impl->m_appliance->running() && !stop_appliance())
         unclean += " appliance (" + m_impl->m_appliance->status_text() + ")";
-    stop_all(m_impl->children(), kStopGrace);
-    for (auto& enclave : m_impl->m_enclaves)
-        if (enclave && !enclave->succeeded())
+    // Then the enclaves: a machine's devices go when it is gone.
+    stop_all(m_impl->enclaves(), kStopGrace);
+    for (ChildProcess* enclave : m_impl->enclaves())
+        if (!enclave->succeeded())
             unclean += " " + enclave->name() + " (" + enclave->status_text() + ")";
+    stop_all(m_impl->children(), kStopGrace);
     KEYMELD_CHECK(m_impl->m_folder.remove());
     if (!unclean.empty())
         return fail(Errc::Io, "did not stop cleanly:" + unclean);

@@ -1,7 +1,8 @@
-// A whole KeyMeld on this machine: N simulated enclaves and an appliance on an embedded SQLite, as child processes in a temporary folder.
+// A whole KeyMeld on this machine: N simulated enclaves, or as many enclave images in virtual machines, and an appliance on an embedded
+// SQLite, as child processes in a temporary folder.
 //
 // The demo, the benchmark and the end-to-end tests run on it. Everything that it started is gone when it is destroyed, and when its process
-// dies in any other way the kernel kills the children. A simulated enclave protects nothing: keys that matter must never get here.
+// dies in any other way the kernel kills the children. Neither protects anything from the machine's owner: keys that matter must never get here.
 #pragma once
 
 #include <filesystem>
@@ -13,6 +14,7 @@
 
 #include "appliance/client/http.h"
 #include "appliance/fleet/child_process.h"
+#include "appliance/fleet/virtual_enclave.h"
 
 namespace keymeld::fleet {
 
@@ -33,6 +35,12 @@ class SimFleet {
         /// Keys of the configuration's `limits` mapping.
         std::map<std::string, std::string> limits = {};
         std::string log_level = "info";
+        /// Set: enclaves are images in virtual machines, reached over hybrid vsock. Such an enclave has a new key after each start.
+        std::optional<MachineOptions> machines = {};
+        /// With `machines`: a configuration to use in place of one made here, as config/nitro-qemu.yaml: enclave N at
+        /// ../var/nitro-qemu/enclave-N/v.sock, trust ../var/nitro-qemu/pki/root.pem, pcrs ../var/nitro-qemu/pcrs.json, and
+        /// `listen: 127.0.0.1:8080`, which is replaced.
+        std::filesystem::path config = {};
         /// Told what is being started, for a progress display.
         std::function<void(std::string_view)> progress = {};
     };
@@ -58,7 +66,7 @@ class SimFleet {
     std::filesystem::path trust_root() const;
     std::filesystem::path pcrs() const;
 
-    /// In the order appliance, enclave 0, 1, ...
+    /// In the order appliance, enclave 0, 1, ...; a virtual machine's devices follow it.
     std::vector<ProcessUsage> usage();
     /// For a failure message: which processes have ended by themselves, and the end of their logs; empty if all run.
     std::string casualties();

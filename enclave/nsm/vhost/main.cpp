@@ -3,7 +3,9 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,7 +13,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "core/attestation/pcr_policy.h"
+#include "core/attestation/eif/image.h"
+#include "core/attestation/eif/signature.h"
 #include "core/secure/process.h"
 #include "enclave/nsm/software_nsm.h"
 #include "enclave/nsm/vhost/vhost_user.h"
@@ -22,7 +25,7 @@ namespace {
 struct Options {
     std::string socket;
     std::string pki;
-    std::string pcrs;
+    std::string eif;
 };
 
 Result<OwnedFd> listen_at(const std::string& path) {
@@ -39,11 +42,32 @@ Result<OwnedFd> listen_at(const std::string& path) {
     return socket;
 }
 
+/// What the hypervisor would measure: PCR0 to PCR2, and PCR8 of a signed image.
+Result<attestation::PcrSet> measure(const std::string& path) {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(path, error);
+    if (error || size > eif::kMaxFile)
+        return fail(Errc::Io, path + ": cannot be read, or is too large for an image");
+    std::ifstream in(path, std::ios::binary);
+    const Bytes file{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    const auto image = eif::Image::read(file);
+    if (!image)
+        return fail(image.error().code, path + ": " + image.error().detail);
+    attestation::PcrSet pcrs = image->measure();
+    if (image->signature) {
+        const auto pcr8 = eif::verify_signature(*image->signature, pcrs.at(attestation::PcrIndex::of<0>()));
+        if (!pcr8)
+            return fail(pcr8.error().code, path + ": " + pcr8.error().detail);
+        pcrs.emplace(attestation::PcrIndex::of<8>(), *pcr8);
+    }
+    return pcrs;
+}
+
 Status serve(const Options& options) {
     KEYMELD_CHECK(secure::harden_process());
-    KEYMELD_TRY(const auto policy, attestation::PcrPolicy::from_file(options.pcrs));
+    KEYMELD_TRY(auto pcrs, measure(options.eif));
     KEYMELD_TRY(auto pki, SimPki::load(options.pki));
-    KEYMELD_TRY(const auto module, SoftwareNsm::create(std::move(pki), {.pcrs = policy.entries().front().required}));
+    KEYMELD_TRY(const auto module, SoftwareNsm::create(std::move(pki), {.pcrs = std::move(pcrs), .clock_ms = {}}));
     KEYMELD_TRY(const OwnedFd listener, listen_at(options.socket));
     std::cout << "listening" << std::endl;
     OwnedFd connection;
@@ -64,7 +88,7 @@ int run(int argc, char** argv) {
                  "keymeld-nsm-device");
     app.add_option("--socket", options.socket, "unix socket for QEMU's vhost-user-test-device")->required()->type_name("PATH");
     app.add_option("--pki", options.pki, "folder with root.pem and root-key.pem (made by keymeld-enclave --sim-init)")->required()->type_name("DIR");
-    app.add_option("--pcrs", options.pcrs, "registers at start: the first image of this list")->required()->type_name("FILE");
+    app.add_option("--eif", options.eif, "the image that the machine boots: measured into the registers")->required()->type_name("FILE");
     app.footer("Serves one virtual machine and ends with it. Prints \"listening\" when QEMU may connect.");
     CLI11_PARSE(app, argc, argv);
     const Status status = serve(options);
