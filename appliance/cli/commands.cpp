@@ -22,6 +22,7 @@
     COMMAND(sign_status, "sign status", "Show a signing session; decrypt and verify its signature") \
     COMMAND(attest_verify, "attest verify", "Check attestation documents, and show each check")     \
     COMMAND(enclave_simulate, "enclave simulate", "Run the simulated enclaves of a configuration")  \
+    COMMAND(enclave_boot, "enclave boot", "Boot the test image under QEMU for each enclave")         \
     COMMAND(doctor, "doctor", "Check everything that `serve` needs and say what to do about it")    \
     COMMAND(config_check, "config check", "Say whether a configuration file is right")              \
     COMMAND(plugins_list, "plugins list", "List the plugins and their checksums")                   \

@@ -245,11 +245,18 @@ class SimFleet::Impl {
     Status write_given_config() const {
         std::ifstream in(m_options.config, std::ios::binary);
         std::string yaml{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-        constexpr std::string_view kListen = "listen: 127.0.0.1:8080";
-        const std::size_t at = yaml.find(kListen);
-        if (at == std::string::npos)
-            return fail(Errc::ConfigInvalid, m_options.config.string() + ": no '" + std::string(kListen) + "' in it");
-        yaml.replace(at, kListen.size(), "listen: 127.0.0.1:" + std::to_string(m_appliance_port.number()));
+        const auto replace = [&](const std::string& text, const std::string& by) -> Status {
+            const std::size_t at = yaml.find(text);
+            if (at == std::string::npos)
+                return fail(Errc::ConfigInvalid, m_options.config.string() + ": no '" + text + "' in it");
+            yaml.replace(at, text.size(), by);
+            return {};
+        };
+        KEYMELD_CHECK(replace("listen: 127.0.0.1:8080", "listen: 127.0.0.1:" + std::to_string(m_appliance_port.number())));
+        std::string limits = "limits:\n";
+        for (const auto& [name, value] : m_options.limits)
+            limits += "  " + name + ": " + value + "\n";
+        KEYMELD_CHECK(replace("limits:\n", limits));
         return write_file(config_file(), yaml);
     }
 

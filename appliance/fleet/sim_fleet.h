@@ -39,7 +39,7 @@ class SimFleet {
         std::optional<MachineOptions> machines = {};
         /// With `machines`: a configuration to use in place of one made here, as config/nitro-qemu.yaml: enclave N at
         /// ../var/nitro-qemu/enclave-N/v.sock, trust ../var/nitro-qemu/pki/root.pem, pcrs ../var/nitro-qemu/pcrs.json, and
-        /// `listen: 127.0.0.1:8080`, which is replaced.
+        /// `listen: 127.0.0.1:8080`, which is replaced; `limits` are added to those in it.
         std::filesystem::path config = {};
         /// Told what is being started, for a progress display.
         std::function<void(std::string_view)> progress = {};

@@ -113,8 +113,8 @@ struct Config {
     PluginChoice storage;
     PluginChoice tweak;
     std::vector<Enclave> enclaves;         ///< at least one enabled; by id
-    /// Enclaves under the AWS root and under another one in the same file: refused without this, because a session spread over both is
-    /// only as good as the simulator.
+    /// Enclaves under different roots in the same file: refused without this, because a session spread over both is only as good as the
+    /// weaker, which next to AWS is a simulator.
     bool allow_mixed_fleet = false;
     Server server;
     Limits limits;

@@ -227,6 +227,31 @@ Result<Enclave> read_enclave(const Context& context, const Node& node) {
     return out;
 }
 
+/// A session spread over enclaves of several kinds is only as good as the weakest: one root for all, unless the file says that it is
+/// meant.
+Status check_mixture(const Config& config) {
+    if (config.allow_mixed_fleet)
+        return {};
+    const Enclave* first = nullptr;
+    for (const Enclave& enclave : config.enclaves) {
+        if (!enclave.enabled)
+            continue;
+        if (first == nullptr)
+            first = &enclave;
+        if (enclave.attestation.trust() == first->attestation.trust())
+            continue;
+        const Enclave& own_root = enclave.attestation.aws ? *first : enclave;
+        const bool aws = enclave.attestation.aws || first->attestation.aws;
+        return fail(Errc::ConfigInvalid,
+                    own_root.where + ": enclave " + std::to_string(own_root.id) + " trusts " +
+                        (aws ? "a root of its own and others trust AWS"
+                             : "another root than enclave " + std::to_string(first->id)) +
+                        "; disable one kind, or set "
+                        "allow_mixed_fleet: true if keys may rest on the weaker of the two");
+    }
+    return {};
+}
+
 Status read_enclaves(const Context& context, const Node& node, Config& out) {
     if (node.kind != Node::Kind::Sequence || node.items.empty() || node.items.size() > kMaxEnclaves)
         return context.error(node, "enclaves must be a list of 1 to 1024 enclaves");
@@ -242,16 +267,7 @@ Status read_enclaves(const Context& context, const Node& node, Config& out) {
     std::ranges::sort(out.enclaves, {}, &Enclave::id);
     if (std::ranges::none_of(out.enclaves, &Enclave::enabled))
         return context.error(node, "every enclave is disabled; at least one must be enabled");
-    const auto is_aws = [](const Enclave& e) { return e.enabled && e.attestation.aws; };
-    const auto is_other = [](const Enclave& e) { return e.enabled && !e.attestation.aws; };
-    const auto other = std::ranges::find_if(out.enclaves, is_other);
-    if (!out.allow_mixed_fleet && other != out.enclaves.end() &&
-        std::ranges::any_of(out.enclaves, is_aws))
-        return fail(Errc::ConfigInvalid,
-                    other->where + ": enclave " + std::to_string(other->id) +
-                        " trusts a root of its own and others trust AWS; disable one kind, or set "
-                        "allow_mixed_fleet: true if keys may rest on the weaker of the two");
-    return {};
+    return check_mixture(out);
 }
 
 Status read_listen(const Mapping& in, std::string_view key, Listen& out) {

@@ -1,5 +1,4 @@
-// The example files of config/: they load, and sim.yaml and nitro.yaml differ in their enclave
-// entries only.
+// The example files of config/: they load, and differ in their enclave entries only.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -75,14 +74,65 @@ TEST(Examples, NitroLoads) {
     }
 }
 
+TEST(Examples, NitroUnderQemuLoads) {
+    auto loaded = config::load_file(example("nitro-qemu.yaml"));
+    ASSERT_TRUE(loaded) << loaded.error().detail;
+    const auto folder =
+        (std::filesystem::absolute(example("nitro-qemu.yaml")).parent_path() / "../var/nitro-qemu")
+            .lexically_normal();
+    ASSERT_EQ(loaded->enclaves.size(), 3u);
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        config::Enclave& enclave = loaded->enclaves[i];
+        EXPECT_EQ(enclave.transport.plugin, "transport-vsock");
+        EXPECT_EQ(enclave.transport.options.required_path("path").value(),
+                  folder / ("enclave-" + std::to_string(i)) / "v.sock");
+        EXPECT_EQ(enclave.transport.options.required_number("port", 1, 4294967295).value(), 5000u);
+        EXPECT_TRUE(enclave.transport.options.finish());
+        EXPECT_FALSE(enclave.attestation.aws);
+        EXPECT_EQ(enclave.attestation.root_pem, folder / "pki/root.pem");
+        EXPECT_EQ(enclave.attestation.pcrs, folder / "pcrs.json");
+    }
+}
+
 TEST(Examples, DifferInTheirEnclavesOnly) {
     const auto [sim, sim_enclaves] = split_at_enclaves(example("sim.yaml"));
-    const auto [nitro, nitro_enclaves] = split_at_enclaves(example("nitro.yaml"));
-    EXPECT_EQ(sim, nitro);
-    EXPECT_NE(sim_enclaves, nitro_enclaves);
+    for (const char* other : {"nitro.yaml", "nitro-qemu.yaml"}) {
+        SCOPED_TRACE(other);
+        const auto [rest, enclaves] = split_at_enclaves(example(other));
+        EXPECT_EQ(sim, rest);
+        EXPECT_NE(sim_enclaves, enclaves);
+    }
     EXPECT_NE(sim.find("storage:"), std::string::npos);
     EXPECT_NE(sim.find("limits:"), std::string::npos);
     EXPECT_EQ(sim.find("trust"), std::string::npos);
+}
+
+/// One Nitro enclave between two simulated ones: refused, unless the file says that it is meant.
+TEST(Examples, AMixtureOfThemIsRefused) {
+    const auto [rest, sim_enclaves] = split_at_enclaves(example("sim.yaml"));
+    const auto entry = [](const std::string& enclaves, int id) {
+        const auto from = enclaves.find("  - id: " + std::to_string(id));
+        const auto until = enclaves.find("\n  - id: ", from);
+        return enclaves.substr(from, until == std::string::npos ? until : until + 1 - from);
+    };
+    for (const char* other : {"nitro.yaml", "nitro-qemu.yaml"}) {
+        SCOPED_TRACE(other);
+        const bool hardware = std::string(other) == "nitro.yaml";
+        const auto enclaves = split_at_enclaves(example(other)).second;
+        const std::string mixed =
+            rest + "enclaves:\n" + entry(sim_enclaves, 0) + entry(enclaves, 1) + entry(sim_enclaves, 2);
+        const auto refused = config::load_text(mixed, "mixed.yaml", "/etc/keymeld");
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, Errc::ConfigInvalid);
+        EXPECT_NE(refused.error().detail.find("allow_mixed_fleet: true"), std::string::npos)
+            << refused.error().detail;
+        EXPECT_NE(refused.error().detail.find(hardware ? "others trust AWS" : "another root"),
+                  std::string::npos)
+            << refused.error().detail;
+        const auto allowed =
+            config::load_text(mixed + "allow_mixed_fleet: true\n", "mixed.yaml", "/etc/keymeld");
+        EXPECT_TRUE(allowed) << allowed.error().detail;
+    }
 }
 
 /// Every limit that a comment shows with its default really has that default.

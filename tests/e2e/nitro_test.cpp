@@ -1,0 +1,294 @@
+// The enclave image, booted three times under QEMU and reached over hybrid vsock, with config/nitro-qemu.yaml: the ceremonies, what the
+// documents say, an enclave that dies under load, and what is the same for simulated enclaves. The security module is ours (nsm/vhost) and
+// signs under a test root; everything inside the machines is the image.
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <regex>
+#include <sstream>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "appliance/demo/independent_verify.h"
+#include "appliance/fleet/virtual_enclave.h"
+#include "core/attestation/document.h"
+#include "core/attestation/eif/image.h"
+#include "core/attestation/key_binding.h"
+#include "core/base/clock.h"
+#include "core/base/hex.h"
+#include "core/secure/random.h"
+#include "tests/e2e/harness.h"
+
+namespace keymeld::e2e {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+fs::path source() {
+    const char* const folder = std::getenv("KEYMELD_SOURCE_DIR");
+    return folder != nullptr ? folder : ".";
+}
+
+fs::path from_environment(const char* name, const fs::path& otherwise) {
+    const char* const text = std::getenv(name);
+    return text != nullptr ? fs::path(text) : otherwise;
+}
+
+/// Image and QEMU, where scripts/test-nitro puts them.
+fleet::MachineOptions machines() {
+    return {from_environment("KEYMELD_NITRO_IMAGE", source() / "build/image/nitro-test"),
+            from_environment("KEYMELD_QEMU", source() / ".cache/qemu")};
+}
+
+std::string read(const fs::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+Async<void> sleep_for(std::chrono::milliseconds time) {
+    boost::asio::steady_timer timer(loop(), time);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+}
+void sleep(std::chrono::milliseconds time) {
+    bool done = false;
+    boost::asio::co_spawn(loop(), sleep_for(time), [&](std::exception_ptr) { done = true; });
+    loop().restart();
+    while (!done && loop().run_one() > 0) {
+    }
+}
+
+class Nitro : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        if (const Status complete = machines().check(); !complete) {
+            for (const char* name : {"KEYMELD_NITRO_IMAGE", "KEYMELD_QEMU"})
+                ASSERT_EQ(std::getenv(name), nullptr) << name << " is set, but: " << complete.error().detail;
+            GTEST_SKIP() << "NOT RUN: " << complete.error().detail << "; scripts/test-nitro makes both";
+        }
+        if (!s_fleet) {
+            fleet::SimFleet::Options options;
+            options.machines = machines();
+            options.config = source() / "config/nitro-qemu.yaml";
+            options.limits = {{"enclave_wait_max", "1s"}, {"enclave_retry_max", "2"}};
+            s_fleet = start_fleet(std::move(options));
+        }
+    }
+    void TearDown() override {
+        if (HasFailure() && s_fleet)
+            std::cerr << s_fleet->logs();
+    }
+    static void TearDownTestSuite() {
+        if (!s_fleet)
+            return;
+        const Status stopped = s_fleet->shut_down();
+        EXPECT_TRUE(stopped) << (stopped ? "" : explain(stopped.error()));
+        s_fleet.reset();
+    }
+
+    static attestation::PcrSet measured() {
+        const std::string file = read(machines().eif());
+        return must(eif::Image::read(as_bytes(file)), "reading the image").measure();
+    }
+
+    static std::unique_ptr<fleet::SimFleet> s_fleet;
+};
+std::unique_ptr<fleet::SimFleet> Nitro::s_fleet;
+
+/// The line that names the enclave in the configuration that the appliance runs with, with more keys after it.
+void amend_enclave(const fs::path& config, std::uint32_t id, const std::string& more) {
+    std::string yaml = read(config);
+    const std::string line = "  - id: " + std::to_string(id) + "\n";
+    const std::size_t at = yaml.find(line);
+    ASSERT_NE(at, std::string::npos);
+    yaml.insert(at + line.size(), "    " + more + "\n");
+    std::ofstream(config, std::ios::trunc) << yaml;
+}
+
+TEST_F(Nitro, DocumentsComeFromTheImagesOwnModuleAndNameTheImage) {
+    client::RestClient rest(loop().get_executor(), s_fleet->endpoint());
+    const attestation::PcrSet image = measured();
+    const auto policy = must(attestation::PcrPolicy::from_file(s_fleet->pcrs()), "reading pcrs.json");
+    ASSERT_EQ(policy.entries().size(), 1u);
+    for (const auto& [index, value] : image)
+        EXPECT_EQ(policy.entries()[0].required.at(index), value) << index.name();
+    const attestation::AttestationVerifier verifier(must(attestation::TrustAnchor::from_pem_file(s_fleet->trust_root()), "root"), policy);
+    std::vector<std::string> modules;
+    std::vector<Bytes> keys;
+    for (std::uint32_t id = 0; id < 3; ++id) {
+        const ByteArray<32> nonce = secure::random_array<32>();
+        const Bytes document = must(run(rest.attestation(id, nonce)), "asking for a document").document;
+        attestation::Expectations expected;
+        expected.nonce = to_bytes(nonce);
+        expected.now_ms = unix_millis();
+        const auto verified = must(verifier.verify(document, expected), "verifying");
+        for (const auto& [index, value] : image)
+            EXPECT_EQ(verified.document().pcrs.at(index), value) << index.name();
+        EXPECT_FALSE(verified.hardware());
+        EXPECT_EQ(must(attestation::key_binding(verified), "binding").key_epoch, 1u);
+        modules.push_back(verified.document().module_id);
+        keys.push_back(*verified.document().public_key);
+    }
+    // Three machines, three modules, three keys.
+    for (auto* list : {&modules})
+        EXPECT_EQ(std::set<std::string>(list->begin(), list->end()).size(), 3u);
+    EXPECT_EQ(std::set<Bytes>(keys.begin(), keys.end()).size(), 3u);
+}
+
+TEST_F(Nitro, NeitherAwsNorAnotherImageIsSatisfied) {
+    const auto verify = [](std::vector<std::string> more) {
+        more.insert(more.begin(), {"attest", "verify", "--enclave", s_fleet->endpoint().text()});
+        return run_program("keymeld", more);
+    };
+    const std::string pcrs = s_fleet->pcrs().string();
+    const std::string root = s_fleet->trust_root().string();
+    const Outcome good = verify({"--trust", root, "--pcrs", pcrs});
+    EXPECT_EQ(good.exit_code, 0) << good.output << good.errors;
+    const Outcome aws = verify({"--trust", "aws", "--pcrs", pcrs});
+    EXPECT_EQ(aws.exit_code, 1);
+    EXPECT_NE(aws.output.find("FAIL  trust_anchor"), std::string::npos) << aws.output;
+    // The same kernel and init with another signer: only PCR2 differs.
+    const fs::path other = s_fleet->folder() / "other.json";
+    std::ofstream(other) << R"({"allowed":[{"name":"next release","PCR1":")" << hex_encode(measured().at(attestation::PcrIndex::of<1>()))
+                         << R"(","PCR2":")" << std::string(96, 'a') << "\"}]}";
+    const Outcome image = verify({"--trust", root, "--pcrs", other.string()});
+    EXPECT_EQ(image.exit_code, 1);
+    EXPECT_NE(image.output.find("FAIL  pcr_policy"), std::string::npos) << image.output;
+}
+
+TEST_F(Nitro, KeysAreMadeAndSignedWith) {
+    Client client(*s_fleet);
+    Group group({.size = 4, .policies = {Approval::Header, Approval::Bound}});
+    client.make_key(group);
+    for (int i = 0; i < 3; ++i)
+        client.sign(group);
+}
+
+TEST_F(Nitro, TheDatabaseIsThatOfSimulatedEnclaves) {
+    const auto simulated = start_fleet({.enclaves = 1});
+    const auto schema = [](const fs::path& database) {
+        auto child = must(fleet::ChildProcess::start({.name = "sqlite3",
+                                                      .program = "/usr/bin/env",
+                                                      .arguments = {"sqlite3", database.string(), "pragma user_version", ".schema"},
+                                                      .folder = {},
+                                                      .log = s_fleet->folder() / "sqlite.log"}),
+                          "starting sqlite3");
+        EXPECT_TRUE(child.wait_until(steady_clock::now() + 20s));
+        EXPECT_TRUE(child.succeeded()) << child.log_tail();
+        std::string text = read(s_fleet->folder() / "sqlite.log");
+        fs::remove(s_fleet->folder() / "sqlite.log");
+        return text;
+    };
+    const std::string of_simulated = schema(simulated->database());
+    EXPECT_NE(of_simulated.find("CREATE TABLE"), std::string::npos) << of_simulated;
+    EXPECT_EQ(schema(s_fleet->database()), of_simulated);
+}
+
+/// An enclave that is killed and booted again has a new key: its image has no disk, and no peer hands the old one over. So what was under
+/// way on it ends with a reason; what is not on it goes on; and it is let in again when the operator says so.
+TEST_F(Nitro, AnEnclaveThatDiesUnderLoadEndsNoSessionWithoutAReason) {
+    Client client(*s_fleet);
+    Group group({.policies = {Approval::Header}});
+    client.make_key(group);
+    client::Ceremony ceremony(client.rest());
+    struct Session {
+        SigningId id;
+        ByteArray<32> message;
+    };
+    std::vector<Session> sessions;
+    for (int i = 0; i < 6; ++i) {
+        const auto message = secure::random_array<32>();
+        sessions.push_back({must(run(ceremony.create_signing(*group.invitation, group.people[0].user_id, message, 30)), "creating"), message});
+    }
+    int approved = 0;
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+        if (i == 3)
+            s_fleet->kill_enclave(1); // those before it may be done or under way, those after it start without it
+        const Status status = run(ceremony.approve(*group.invitation, group.people[0], sessions[i].id, sessions[i].message, Approval::Header));
+        approved += status ? 1 : 0;
+    }
+    EXPECT_GE(approved, 3);
+    const SteadyTime killed = steady_clock::now();
+    must(run(s_fleet->start_enclave(1)), "booting the enclave again");
+    std::cout << "booted again in " << std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - killed).count() << " ms\n";
+
+    int completed = 0;
+    for (const Session& session : sessions) {
+        const auto signature = client.fetch(group, session.id, session.message, 90s);
+        if (signature) {
+            ++completed;
+            continue;
+        }
+        EXPECT_EQ(signature.error().code, Errc::WrongState) << explain(signature.error());
+        const auto last = must(run(client.rest().signing_status(session.id, group.people[0].signing_header())), "status");
+        EXPECT_EQ(last.status, "failed");
+        ASSERT_TRUE(last.failure) << "a failure without a reason";
+        EXPECT_TRUE(last.failure->type == "enclave_unavailable" || last.failure->type == "expired") << last.failure->type;
+        EXPECT_FALSE(last.failure->message.empty());
+    }
+    std::cout << completed << " of " << sessions.size() << " sessions were signed, the others failed with a reason\n";
+
+    // It runs, but it is another than the one that was known: nothing is sent to it.
+    bool refused = false;
+    for (int i = 0; i < 100 && !refused; ++i) {
+        sleep(100ms);
+        refused = s_fleet->logs().find("the enclave's key changed while the appliance was running") != std::string::npos;
+    }
+    EXPECT_TRUE(refused) << s_fleet->logs();
+    const auto listed = must(run(client.rest().enclaves()), "listing the enclaves");
+    ASSERT_EQ(listed.size(), 3u);
+    for (const auto& entry : listed)
+        EXPECT_EQ(entry.healthy, entry.id != 1) << entry.id;
+    // The two others serve.
+    Group two({.size = 2});
+    client.make_key(two);
+    client.sign(two);
+
+    // The operator accepts its key: it serves new keys again, and what was sealed for the old one is lost and says so.
+    ASSERT_NO_FATAL_FAILURE(amend_enclave(s_fleet->config_file(), 1, "accept_key_epoch: 1"));
+    EXPECT_TRUE(s_fleet->stop_appliance());
+    must(run(s_fleet->start_appliance()), "starting the appliance again");
+    must(run(s_fleet->wait_ready(steady_clock::now() + 60s)), "readiness");
+    Client later(*s_fleet);
+    Group fresh({.size = 3});
+    later.make_key(fresh);
+    later.sign(fresh);
+    client::Ceremony old_key(later.rest());
+    const auto message = secure::random_array<32>();
+    const auto id = run(old_key.create_signing(*group.invitation, group.people[0].user_id, message, 30));
+    if (id) {
+        static_cast<void>(run(old_key.approve(*group.invitation, group.people[0], *id, message, Approval::Header)));
+        const auto signature = later.fetch(group, *id, message);
+        ASSERT_FALSE(signature);
+        const auto last = must(run(later.rest().signing_status(*id, group.people[0].signing_header())), "status");
+        ASSERT_TRUE(last.failure);
+        EXPECT_EQ(last.failure->type, "enclave_state_lost") << last.failure->message;
+    }
+}
+
+/// `keymeld demo --image`, as scripts/demo --nitro-qemu runs it: with a Bitcoin node it ends in a mined transaction.
+TEST_F(Nitro, TheDemoMinesASpend) {
+    const fs::path node = from_environment("KEYMELD_BITCOIND", source() / ".cache/bitcoind/bitcoind");
+    if (!fs::exists(node))
+        GTEST_SKIP() << "NOT RUN: there is no bitcoind at " << node << "; scripts/get-bitcoind fetches one, or set KEYMELD_BITCOIND";
+    TearDownTestSuite(); // its machines would run beside those of the demo
+    const auto folder = must(fleet::TemporaryFolder::make("keymeld-nitro-demo"), "making a folder");
+    const Outcome outcome = run_program("keymeld",
+                                        {"demo", "--image", machines().image.string(), "--qemu", machines().qemu.string(), "--bitcoin",
+                                         "--bitcoind", node.string()},
+                                        {"TMPDIR=" + folder.path().string()});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.errors;
+    static const std::regex kForm("DEMO OK signature=([0-9a-f]{128}) key=([0-9a-f]{64}) message=([0-9a-f]{64})");
+    std::smatch parts;
+    const std::string line = outcome.last_line();
+    ASSERT_TRUE(std::regex_match(line, parts, kForm)) << outcome.output;
+    EXPECT_TRUE(demo::independent::verify_bip340(must(hex_decode(parts[1].str()), "signature"), must(hex_decode(parts[3].str()), "message"),
+                                                 must(hex_decode(parts[2].str()), "key")));
+    EXPECT_NE(outcome.errors.find("3 enclave images in virtual machines"), std::string::npos) << outcome.errors;
+    EXPECT_NE(outcome.errors.find("mined at height "), std::string::npos) << outcome.errors;
+    EXPECT_TRUE(fs::is_empty(folder.path()));
+    EXPECT_EQ(processes_with(folder.path().string()), std::vector<std::string>());
+}
+
+} // namespace
+} // namespace keymeld::e2e
