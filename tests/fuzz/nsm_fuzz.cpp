@@ -1,4 +1,6 @@
-// A security module that answers anything: the client gives a value or an error to every request.
+// A security module that answers anything: the client gives a value or an error to every request,
+// and the init takes random bytes from inside the answer or none.
+#include "enclave/image/init/entropy.h"
 #include "enclave/nsm/nsm_client.h"
 #include "tests/fuzz/expect.h"
 
@@ -22,6 +24,9 @@ class AnyAnswer final : public NsmTransport {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto taken = init::random_in({data, size});
+    FUZZ_EXPECT(taken.empty() || (taken.size() >= 32 && taken.data() > data &&
+                                  taken.data() + taken.size() == data + size));
     NsmClient client(std::make_unique<AnyAnswer>(ByteView(data, size)));
     const auto index = attestation::PcrIndex::of<16>();
     const auto honest = [](const auto& result) {
