@@ -23,6 +23,8 @@ class ByteStream {
     virtual Async<bool> handshake() = 0;
     /// At least one byte; 0 when the stream is over.
     virtual Async<std::size_t> read_some(std::span<char> into) = 0;
+    /// As much of both as can be written without waiting, which for a short answer is all; 0 where that cannot be known.
+    virtual std::size_t write_now(std::string_view, std::string_view) { return 0; }
     /// All of both, in one go where possible.
     virtual Async<bool> write(std::string_view head, std::string_view body) = 0;
     /// Says that nothing more will be sent.

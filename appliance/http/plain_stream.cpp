@@ -13,7 +13,10 @@ constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
 
 class PlainStream final : public ByteStream {
   public:
-    explicit PlainStream(asio::ip::tcp::socket socket) : m_socket(std::move(socket)) {}
+    explicit PlainStream(asio::ip::tcp::socket socket) : m_socket(std::move(socket)) {
+        boost::system::error_code ignored; // write_now() then waits, which is slow but right
+        m_socket.non_blocking(true, ignored);
+    }
 
     Async<bool> handshake() override { co_return true; }
 
@@ -22,10 +25,13 @@ class PlainStream final : public ByteStream {
         co_return error ? 0 : n;
     }
 
+    std::size_t write_now(std::string_view head, std::string_view body) override {
+        boost::system::error_code failed; // found again by the write that follows
+        return m_socket.write_some(buffers_of(head, body), failed);
+    }
+
     Async<bool> write(std::string_view head, std::string_view body) override {
-        const std::array<asio::const_buffer, 2> buffers{asio::buffer(head.data(), head.size()),
-                                                        asio::buffer(body.data(), body.size())};
-        const auto [error, n] = co_await asio::async_write(m_socket, buffers, kValues);
+        const auto [error, n] = co_await asio::async_write(m_socket, buffers_of(head, body), kValues);
         co_return !error && n == head.size() + body.size();
     }
 
@@ -48,6 +54,10 @@ class PlainStream final : public ByteStream {
     std::string identity() const override { return {}; }
 
   private:
+    static std::array<asio::const_buffer, 2> buffers_of(std::string_view head, std::string_view body) {
+        return {asio::buffer(head.data(), head.size()), asio::buffer(body.data(), body.size())};
+    }
+
     asio::ip::tcp::socket m_socket;
 };
 

@@ -14,6 +14,7 @@
 #include "appliance/http/rate_limiter.h"
 #include "appliance/http/request_parser.h"
 #include "core/base/log.h"
+#include "core/base/stopwatch.h"
 
 namespace keymeld::http {
 namespace {
@@ -24,6 +25,8 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::seconds;
 constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 16 * 1024;
+/// Room for a usual request. Room is cleared before it is read into, so there is not more of it than is used.
+constexpr std::size_t kFirstReadBytes = 4 * 1024;
 /// Bodies under way together may take this many times the largest single one.
 constexpr std::uint64_t kBodiesAtOnce = 64;
 
@@ -108,6 +111,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
 
     std::size_t connections() const { return m_connections.size(); }
     std::size_t in_flight() const { return m_in_flight; }
+    std::chrono::nanoseconds busy() const { return m_busy; }
 
   private:
     struct Acceptor {
@@ -168,6 +172,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     bool m_sweeping = false;
     bool m_stopping = false;
     std::size_t m_in_flight = 0;
+    std::chrono::nanoseconds m_busy{0};
     std::uint64_t m_body_bytes = 0;
     RateLimiter m_limiter;
 };
@@ -312,7 +317,11 @@ Async<bool> Server::Impl::feed(Connection& connection, RequestParser& parser, st
     }
     const std::string_view buffered = std::string_view(connection.buffer).substr(connection.used);
     if (!buffered.empty()) {
-        auto used = parser.feed(buffered);
+        Result<std::size_t> used = 0;
+        {
+            const Stopwatch busy(m_busy);
+            used = parser.feed(buffered);
+        }
         if (!used) {
             bad = std::move(used).error();
             co_return true;
@@ -329,8 +338,9 @@ Async<bool> Server::Impl::feed(Connection& connection, RequestParser& parser, st
     }
     connection.buffer.erase(0, connection.used);
     connection.used = 0;
-    connection.buffer.resize(left + kReadBytes);
-    const std::size_t n = co_await connection.stream->read_some({connection.buffer.data() + left, kReadBytes});
+    const std::size_t wanted = left == 0 ? kFirstReadBytes : kReadBytes;
+    connection.buffer.resize(left + wanted);
+    const std::size_t n = co_await connection.stream->read_some({connection.buffer.data() + left, wanted});
     connection.buffer.resize(left + n);
     co_return n > 0;
 }
@@ -462,9 +472,21 @@ Async<Response> Server::Impl::answer(Request request) {
 
 Async<bool> Server::Impl::send(Connection& connection, Response& response, bool head_only, bool close) {
     set_deadline(connection, m_limits.write_time);
-    const std::string head = write_head(response, close);
-    const bool with_body = !head_only && response.status != 204 && !response.stream;
-    const bool sent = co_await connection.stream->write(head, with_body ? body_of(response) : std::string_view());
+    std::string head;
+    std::string_view body;
+    std::size_t done = 0;
+    {
+        const Stopwatch busy(m_busy);
+        head = write_head(response, close);
+        if (!head_only && response.status != 204 && !response.stream)
+            body = body_of(response);
+        done = connection.stream->write_now(head, body);
+    }
+    if (done == head.size() + body.size())
+        co_return true;
+    const std::string_view rest_of_head = std::string_view(head).substr(std::min(done, head.size()));
+    const std::string_view rest_of_body = body.substr(done - std::min(done, head.size()));
+    const bool sent = co_await connection.stream->write(rest_of_head, rest_of_body);
     connection.dead = connection.dead || !sent;
     co_return sent;
 }
@@ -585,5 +607,6 @@ void Server::stop() { m_impl->stop(); }
 Async<std::size_t> Server::drain(SteadyTime deadline) { return m_impl->drain(deadline); }
 std::size_t Server::connections() const { return m_impl->connections(); }
 std::size_t Server::requests_in_flight() const { return m_impl->in_flight(); }
+std::chrono::nanoseconds Server::busy() const { return m_impl->busy(); }
 
 } // namespace keymeld::http

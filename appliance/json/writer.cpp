@@ -33,6 +33,14 @@ std::size_t sequence_length(std::string_view text) {
     return 0;
 }
 
+/// How much of the start needs no look at more than one byte: printable ASCII but for quote and backslash.
+std::size_t plain_length(std::string_view text) {
+    std::size_t n = 0;
+    while (n < text.size() && text[n] >= 0x20 && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+        ++n;
+    return n;
+}
+
 void append_escaped(std::string& out, char c) {
     switch (c) {
     case '"': out += "\\\""; return;
@@ -95,6 +103,12 @@ Writer& Writer::text(std::string_view value) {
     separate();
     m_out += '"';
     while (!value.empty()) {
+        // Most text is plain: it goes in one piece.
+        const std::size_t plain = plain_length(value);
+        m_out.append(value.substr(0, plain));
+        value.remove_prefix(plain);
+        if (value.empty())
+            break;
         const std::size_t length = sequence_length(value);
         if (length == 1)
             append_escaped(m_out, value.front());

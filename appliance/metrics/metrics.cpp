@@ -1,6 +1,10 @@
 #include "appliance/metrics/metrics.h"
 
+#include <algorithm>
+#include <charconv>
+#include <iterator>
 #include <unordered_map>
+#include <vector>
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
@@ -19,7 +23,7 @@ using prometheus::Labels;
 
 const Histogram::BucketBoundaries kDurations{.001, .005, .01, .05, .1, .5, 1, 2, 5, 10, 30};
 
-std::string type_label(engine::SessionType type) {
+std::string_view type_label(engine::SessionType type) {
     switch (type) {
     case engine::SessionType::Keygen: return "keygen";
     case engine::SessionType::Signing: return "signing";
@@ -34,27 +38,34 @@ std::string_view method_label(std::string_view method) {
     return "OTHER";
 }
 
-std::string joined(std::initializer_list<std::string_view> parts) {
-    std::string key;
-    for (const std::string_view part : parts)
-        key.append(part).append(1, '\n');
-    return key;
-}
+std::string_view outcome_label(bool success) { return success ? "success" : "failure"; }
 
-/// A family and its members by label values: Family::Add hashes and locks, which a counter on every request need not.
+/// A family and its members by label values. Family::Add hashes, locks and wants a map of strings, which a counter that moves
+/// twenty times in a signing session must not: here a member that is known costs one look-up and no allocation.
 template <class T> class Members {
   public:
-    explicit Members(Family<T>& family) : m_family(&family) {}
+    Members(Family<T>& family, std::vector<std::string> names) : m_family(&family), m_names(std::move(names)) {}
 
-    template <class... Args> T& get(const std::string& key, const Labels& labels, Args&&... args) {
-        const auto [at, added] = m_members.try_emplace(key, nullptr);
-        if (added)
+    /// `values`: one for each name, in the same order.
+    template <class... Args> T& get(std::initializer_list<std::string_view> values, Args&&... args) {
+        m_key.clear();
+        for (const std::string_view value : values)
+            m_key.append(value).append(1, '\n');
+        const auto [at, added] = m_members.try_emplace(m_key, nullptr);
+        if (added) {
+            Labels labels;
+            auto name = m_names.begin();
+            for (const std::string_view value : values)
+                labels.emplace(*name++, value);
             at->second = &m_family->Add(labels, std::forward<Args>(args)...);
+        }
         return *at->second;
     }
 
   private:
     Family<T>* m_family;
+    std::vector<std::string> m_names;
+    std::string m_key; ///< kept for its memory
     std::unordered_map<std::string, T*> m_members;
 };
 
@@ -65,42 +76,52 @@ struct Metrics::Families {
     Members<Counter> transitions{prometheus::BuildCounter()
                                      .Name("keymeld_session_state_transitions_total")
                                      .Help("Transitions of sessions between states")
-                                     .Register(registry)};
+                                     .Register(registry),
+                              {"session_type", "from_state", "to_state", "success"}};
     Members<Histogram> durations{prometheus::BuildHistogram()
                                      .Name("keymeld_session_processing_duration_seconds")
                                      .Help("Time that a step of a session took")
-                                     .Register(registry)};
+                                     .Register(registry),
+                              {"session_type", "operation"}};
     Members<Gauge> active{prometheus::BuildGauge()
                               .Name("keymeld_active_sessions")
                               .Help("Unfinished sessions by state")
-                              .Register(registry)};
+                              .Register(registry),
+                              {"session_type", "state"}};
     Members<Counter> errors{prometheus::BuildCounter()
                                 .Name("keymeld_session_errors_total")
                                 .Help("Errors in sessions by type")
-                                .Register(registry)};
+                                .Register(registry),
+                              {"session_type", "error_type"}};
     Members<Gauge> health{prometheus::BuildGauge()
                               .Name("keymeld_enclave_health")
                               .Help("1 if the enclave is attested and answers, else 0")
-                              .Register(registry)};
+                              .Register(registry),
+                              {"enclave_id"}};
     Members<Counter> requests{prometheus::BuildCounter()
                                   .Name("keymeld_api_requests_total")
                                   .Help("HTTP requests by route template")
-                                  .Register(registry)};
+                                  .Register(registry),
+                              {"endpoint", "method", "status_code"}};
     Counter& quota = prometheus::BuildCounter()
                          .Name("keymeld_quota_violations_total")
                          .Help("Signing sessions refused by max_signing_sessions")
                          .Register(registry)
                          .Add({});
+    Members<Counter> stages{prometheus::BuildCounter()
+                                .Name("keymeld_stage_seconds_total")
+                                .Help("Time spent by stage: http, engine, storage, link, crypto (inside the enclaves)")
+                                .Register(registry),
+                            {"stage"}};
     Members<Counter> musig{prometheus::BuildCounter()
                                .Name("keymeld_musig_operations_total")
                                .Help("MuSig2 operations in the enclaves")
-                               .Register(registry)};
+                               .Register(registry),
+                              {"operation", "success"}};
 };
 
 prometheus::Counter& Metrics::musig_counter(std::string_view operation, bool success) {
-    const std::string outcome = success ? "success" : "failure";
-    return m_families->musig.get(joined({operation, outcome}),
-                                 {{"operation", std::string(operation)}, {"success", outcome}});
+    return m_families->musig.get({operation, outcome_label(success)});
 }
 
 Metrics::Metrics() : m_families(std::make_unique<Families>()) {
@@ -114,52 +135,46 @@ Metrics::Metrics() : m_families(std::make_unique<Families>()) {
 Metrics::~Metrics() = default;
 
 void Metrics::count_request(std::string_view endpoint, std::string_view method, unsigned status) {
-    const std::string code = std::to_string(status);
-    const std::string_view label = method_label(method);
-    m_families->requests
-        .get(joined({endpoint, label, code}),
-             {{"endpoint", std::string(endpoint)}, {"method", std::string(label)}, {"status_code", code}})
+    char code[12];
+    const auto end = std::to_chars(std::begin(code), std::end(code), status).ptr;
+    m_families->requests.get({endpoint, method_label(method), std::string_view(code, static_cast<std::size_t>(end - code))})
         .Increment();
 }
 
 std::string Metrics::expose() const {
+    if (m_stages) {
+        const Stages now = m_stages();
+        for (const auto& [stage, seconds] : {std::pair<std::string_view, double>{"http", now.http},
+                                             {"engine", now.engine},
+                                             {"storage", now.storage},
+                                             {"link", now.link},
+                                             {"crypto", now.crypto}}) {
+            Counter& counter = m_families->stages.get({stage});
+            // An enclave that restarted counts from zero again; a counter stands still meanwhile.
+            counter.Increment(std::max(0.0, seconds - counter.Value()));
+        }
+    }
     return prometheus::TextSerializer().Serialize(m_families->registry.Collect());
 }
 
 void Metrics::on_transition(engine::SessionType type, std::string_view from, std::string_view to, bool success) {
-    const std::string label = type_label(type);
-    const std::string outcome = success ? "true" : "false";
-    m_families->transitions
-        .get(joined({label, from, to, outcome}), {{"session_type", label},
-                                                  {"from_state", std::string(from)},
-                                                  {"to_state", std::string(to)},
-                                                  {"success", outcome}})
-        .Increment();
+    m_families->transitions.get({type_label(type), from, to, success ? "true" : "false"}).Increment();
 }
 
 void Metrics::on_duration(engine::SessionType type, std::string_view operation, double seconds) {
-    const std::string label = type_label(type);
-    m_families->durations
-        .get(joined({label, operation}), {{"session_type", label}, {"operation", std::string(operation)}}, kDurations)
-        .Observe(seconds);
+    m_families->durations.get({type_label(type), operation}, kDurations).Observe(seconds);
 }
 
 void Metrics::on_active(engine::SessionType type, std::string_view state, std::int64_t change) {
-    const std::string label = type_label(type);
-    m_families->active.get(joined({label, state}), {{"session_type", label}, {"state", std::string(state)}})
-        .Increment(static_cast<double>(change));
+    m_families->active.get({type_label(type), state}).Increment(static_cast<double>(change));
 }
 
 void Metrics::on_session_error(engine::SessionType type, std::string_view error_type) {
-    const std::string label = type_label(type);
-    m_families->errors
-        .get(joined({label, error_type}), {{"session_type", label}, {"error_type", std::string(error_type)}})
-        .Increment();
+    m_families->errors.get({type_label(type), error_type}).Increment();
 }
 
 void Metrics::on_enclave_health(std::uint32_t enclave_id, bool healthy) {
-    const std::string id = std::to_string(enclave_id);
-    m_families->health.get(id, {{"enclave_id", id}}).Set(healthy ? 1 : 0);
+    m_families->health.get({std::to_string(enclave_id)}).Set(healthy ? 1 : 0);
 }
 
 void Metrics::on_quota_violation() { m_families->quota.Increment(); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +25,17 @@ class Metrics final : public engine::Observer {
     /// `endpoint`: the route's template, or "unmatched"; `method`: as sent, any text (unknown ones are counted as OTHER).
     void count_request(std::string_view endpoint, std::string_view method, unsigned status);
 
+    /// Where the time of this process and of its enclaves went since their start, in seconds.
+    struct Stages {
+        double http = 0;    ///< parsing requests, writing answers
+        double engine = 0;  ///< the rest of the event loop: JSON, sessions
+        double storage = 0; ///< the other threads of this process
+        double link = 0;    ///< coding and moving messages between gateway and enclaves, on both sides
+        double crypto = 0;  ///< commands inside the enclaves: checks, MuSig2, sealing
+    };
+    /// Asked at each expose(); without it there is no such metric.
+    void set_stages(std::function<Stages()> source) { m_stages = std::move(source); }
+
     /// Text exposition format 0.0.4.
     std::string expose() const;
 
@@ -40,6 +52,7 @@ class Metrics final : public engine::Observer {
     prometheus::Counter& musig_counter(std::string_view operation, bool success);
 
     std::unique_ptr<Families> m_families;
+    std::function<Stages()> m_stages;
 };
 
 } // namespace keymeld::metrics

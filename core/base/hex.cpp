@@ -1,27 +1,37 @@
 #include "core/base/hex.h"
 
+#include <array>
+
 namespace keymeld {
 namespace {
 
-int hex_value(char c, HexCase accepted) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (accepted == HexCase::Any && c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+constexpr std::uint8_t kNoDigit = 0xff;
+
+/// Value of every character; whether capitals count is the table's.
+constexpr std::array<std::uint8_t, 256> digit_table(bool capitals) {
+    std::array<std::uint8_t, 256> table{};
+    table.fill(kNoDigit);
+    for (std::uint8_t i = 0; i < 10; ++i)
+        table['0' + i] = i;
+    for (std::uint8_t i = 0; i < 6; ++i) {
+        table['a' + i] = static_cast<std::uint8_t>(10 + i);
+        if (capitals)
+            table['A' + i] = static_cast<std::uint8_t>(10 + i);
+    }
+    return table;
 }
+constexpr auto kAnyCase = digit_table(true);
+constexpr auto kLowerCase = digit_table(false);
 
 } // namespace
 
 std::string hex_encode(ByteView bytes) {
     static constexpr char kDigits[] = "0123456789abcdef";
-    std::string out;
-    out.reserve(bytes.size() * 2);
+    std::string out(bytes.size() * 2, '\0');
+    char* at = out.data();
     for (const std::uint8_t byte : bytes) {
-        out.push_back(kDigits[byte >> 4]);
-        out.push_back(kDigits[byte & 15]);
+        *at++ = kDigits[byte >> 4];
+        *at++ = kDigits[byte & 15];
     }
     return out;
 }
@@ -29,10 +39,11 @@ std::string hex_encode(ByteView bytes) {
 Status hex_decode_into(std::string_view text, MutableByteView out, HexCase accepted) {
     if (text.size() != out.size() * 2)
         return fail(Errc::InvalidArgument, "hex text has the wrong length");
+    const auto& table = accepted == HexCase::Any ? kAnyCase : kLowerCase;
     for (std::size_t i = 0; i < out.size(); ++i) {
-        const int high = hex_value(text[2 * i], accepted);
-        const int low = hex_value(text[2 * i + 1], accepted);
-        if (high < 0 || low < 0)
+        const std::uint8_t high = table[static_cast<std::uint8_t>(text[2 * i])];
+        const std::uint8_t low = table[static_cast<std::uint8_t>(text[2 * i + 1])];
+        if (high == kNoDigit || low == kNoDigit)
             return fail(Errc::InvalidArgument, "not a hex digit");
         out[i] = static_cast<std::uint8_t>(high << 4 | low);
     }

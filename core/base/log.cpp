@@ -66,6 +66,8 @@ void write(Level level, std::string_view category, std::string_view event,
     sink().log(to, std::string_view(line));
 }
 
+bool enabled(Level level) { return sink().should_log(to_spdlog(level)); }
+
 void set_level(Level level) { sink().set_level(to_spdlog(level)); }
 
 } // namespace keymeld::log

@@ -55,6 +55,9 @@ inline void error(std::string_view category, std::string_view event,
     write(Level::Error, category, event, fields);
 }
 
+/// True if lines of `level` are written: for call sites whose fields cost more than a line that is not written should. [any-thread]
+bool enabled(Level level);
+
 /// Lowest level that is written; Info at start. [startup]
 void set_level(Level level);
 

@@ -55,7 +55,7 @@ Result<SessionHmacHeader> SessionHmacHeader::parse(std::optional<std::string_vie
 Result<std::size_t> verify_session_hmac(const SessionHmacHeader& header,
                                         const secure::SecretArray<32>& session_secret,
                                         const KeygenId& session, std::span<const UserId> users) {
-    HmacKey key(session_secret.expose());
+    const HmacKey key(session_secret.expose());
     const std::string before = session.text() + ":";
     const std::string after = ":" + header.nonce;
     std::size_t match = users.size();

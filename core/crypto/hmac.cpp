@@ -1,77 +1,58 @@
 #include "core/crypto/hmac.h"
 
-#include <utility>
+#include <algorithm>
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
-
-#include "core/crypto/openssl_handles.h"
+#include "core/crypto/digest.h"
+#include "core/secure/cleanse.h"
 
 namespace keymeld::crypto {
 namespace {
 
-EVP_MAC_CTX* new_context() {
-    static EVP_MAC* const hmac = openssl_must_have(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
-    OpenSslPtr<EVP_MAC_CTX> context(openssl_must_have(EVP_MAC_CTX_new(hmac)));
-    char digest[] = "SHA256";
-    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                                 OSSL_PARAM_construct_end()};
-    openssl_must(EVP_MAC_CTX_set_params(context.get(), params) == 1);
-    return context.release();
+using Block = ByteArray<kHmacBlock>;
+
+/// RFC 2104: the key, hashed if it is longer than a block, padded with zeros.
+void fill_block(ByteView key, MutableByteView block) {
+    if (key.size() > block.size()) {
+        Hash256 hashed = sha256(key);
+        const secure::ScopedCleanse wipe(hashed);
+        std::copy(hashed.begin(), hashed.end(), block.begin());
+    } else {
+        std::copy(key.begin(), key.end(), block.begin());
+    }
 }
 
-// HMAC pads a key with zeros, so one zero byte is the empty key; OpenSSL takes an empty one for
-// "the key as before".
-constexpr std::uint8_t kEmptyKey[1] = {0};
-
-void set_key(EVP_MAC_CTX* context, ByteView key) {
-    const ByteView used = key.empty() ? ByteView(kEmptyKey) : key;
-    openssl_must(EVP_MAC_init(context, used.data(), used.size(), nullptr) == 1);
+void pad(ByteView block, std::uint8_t with, Block& out) {
+    for (std::size_t i = 0; i < out.size(); ++i)
+        out[i] = static_cast<std::uint8_t>(block[i] ^ with);
 }
 
-Hash256 finish(EVP_MAC_CTX* context, std::initializer_list<ByteView> parts) {
+// Two runs of the hash in a context that the thread keeps: setting up OpenSSL's own HMAC costs several times as much as a short message.
+// A whole block goes into the hash without a copy, and the state is set anew after each run, so nothing of the key stays behind.
+Hash256 run(ByteView block, std::initializer_list<ByteView> parts) {
+    thread_local Sha256 digest;
+    Block padded;
+    const secure::ScopedCleanse wipe_padded(padded);
+    pad(block, 0x36, padded);
+    digest.update(padded);
     for (const ByteView part : parts)
-        openssl_must(EVP_MAC_update(context, part.data(), part.size()) == 1);
-    Hash256 out;
-    std::size_t length = 0;
-    openssl_must(EVP_MAC_final(context, out.data(), &length, out.size()) == 1 &&
-                 length == out.size());
-    return out;
+        digest.update(part);
+    Hash256 inner = digest.finish();
+    const secure::ScopedCleanse wipe_inner(inner);
+    pad(block, 0x5c, padded);
+    return digest.update(padded).update(inner).finish();
 }
 
 } // namespace
 
 Hash256 hmac_sha256(ByteView key, std::initializer_list<ByteView> parts) {
-    thread_local const OpenSslPtr<EVP_MAC_CTX> context(new_context());
-    set_key(context.get(), key);
-    const Hash256 out = finish(context.get(), parts);
-    set_key(context.get(), {}); // leave no key behind in the context
-    return out;
+    Block block{};
+    const secure::ScopedCleanse wipe(block);
+    fill_block(key, block);
+    return run(block, parts);
 }
 
-HmacKey::HmacKey(ByteView key) : m_context(new_context()) {
-    try {
-        set_key(m_context, key);
-    } catch (...) {
-        EVP_MAC_CTX_free(m_context);
-        throw;
-    }
-}
+HmacKey::HmacKey(ByteView key) { fill_block(key, m_block.expose_mut()); }
 
-HmacKey::HmacKey(HmacKey&& other) noexcept : m_context(std::exchange(other.m_context, nullptr)) {}
-
-HmacKey& HmacKey::operator=(HmacKey&& other) noexcept {
-    std::swap(m_context, other.m_context);
-    return *this;
-}
-
-HmacKey::~HmacKey() {
-    EVP_MAC_CTX_free(m_context);
-}
-
-Hash256 HmacKey::mac(std::initializer_list<ByteView> parts) {
-    openssl_must(EVP_MAC_init(m_context, nullptr, 0, nullptr) == 1); // the same key again
-    return finish(m_context, parts);
-}
+Hash256 HmacKey::mac(std::initializer_list<ByteView> parts) const { return run(m_block.expose(), parts); }
 
 } // namespace keymeld::crypto

@@ -11,7 +11,6 @@ namespace keymeld::crypto {
 
 struct OpenSslFree {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-    void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
     void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
 };
 template <class T> using OpenSslPtr = std::unique_ptr<T, OpenSslFree>;

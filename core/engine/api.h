@@ -3,6 +3,7 @@
 // Everything here is public or ciphertext. `pointer` facts in errors are RFC 6901 pointers of the request body's fields.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -164,6 +165,8 @@ struct EnclaveView {
     std::uint64_t key_generation_time = 0;
     std::uint64_t last_health_check = 0;
     std::uint64_t cpu_micros = 0;          ///< CPU time of the signer process at the last ping
+    std::uint64_t command_micros = 0;      ///< of it, spent inside commands
+    std::chrono::nanoseconds link_time{0}; ///< spent in this process on coding and writing for the enclave
 };
 
 struct AttestationAnswer {

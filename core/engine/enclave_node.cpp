@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kCallTimeout{10};
 constexpr std::chrono::seconds kPingInterval{2};
 constexpr std::chrono::milliseconds kCloseDelay{1000};
 constexpr std::size_t kMaxWaiting = 65'536;
-constexpr std::size_t kMaxCloses = 65'536;
+constexpr std::size_t kCloseBatch = 512; // below what one CloseSigning may hold
 
 } // namespace
 
@@ -55,7 +55,7 @@ EnclaveNode::EnclaveNode(asio::io_context& loop, TimerQueue& timers, KnownKeys& 
       m_transport(std::move(transport)), m_verifier(std::move(verifier)), m_events(std::move(events)) {
     protocol::LinkOptions options;
     // Some room beyond what pump() allows, for pings and closes.
-    options.max_in_flight = max_in_flight + kMaxCloses + 16;
+    options.max_in_flight = max_in_flight + 16 * kCloseBatch + 16;
     m_link = std::make_unique<protocol::EnclaveLink>(
         loop,
         [shared = m_transport](asio::any_io_executor executor, SteadyTime deadline,
@@ -76,6 +76,7 @@ void EnclaveNode::stop() {
     m_timers.cancel(m_ping_timer);
     m_timers.cancel(m_close_timer);
     m_closes.clear();
+    m_close_count = 0;
     m_link->stop();
     for (const EnclaveCallPtr& call : std::exchange(m_queue, {}))
         if (call->queued)
@@ -179,6 +180,8 @@ EnclaveView EnclaveNode::view() const {
     out.active_sessions = m_ping.active_signings();
     out.uptime_seconds = m_ping.uptime_seconds();
     out.cpu_micros = m_ping.cpu_micros();
+    out.command_micros = m_ping.command_micros();
+    out.link_time = m_link->counters().busy;
     out.key_epoch = m_proof->hello.key_epoch;
     out.key_generation_time = m_proof->hello.key_generation_time;
     out.last_health_check = m_last_health_check;
@@ -221,8 +224,6 @@ void EnclaveNode::pump() {
 }
 
 void EnclaveNode::transmit(const EnclaveCallPtr& call) {
-    if (!m_closes.empty())
-        flush_closes();
     wire::Request request;
     call->build(request);
     m_link->send(std::move(request), std::min(call->deadline, steady_clock::now() + kCallTimeout),
@@ -239,27 +240,33 @@ void EnclaveNode::refuse(const EnclaveCallPtr& call, Error error) {
 
 void EnclaveNode::close_later(const KeygenId& keygen, const SigningId& signing) {
     // An enclave forgets what it no longer needs by itself, too: closing only makes it sooner.
-    if (m_stopped || m_closes.size() >= kMaxCloses)
+    if (m_stopped)
         return;
-    m_closes.push_back({keygen, signing});
-    if (m_close_timer.number == 0)
+    m_closes[keygen].push_back(signing);
+    if (++m_close_count >= kCloseBatch)
+        flush_closes();
+    else if (m_close_timer.number == 0)
         m_close_timer = m_timers.after(kCloseDelay, [this] { flush_closes(); });
 }
 
 void EnclaveNode::flush_closes() {
     m_timers.cancel(m_close_timer);
-    if (m_stopped)
+    m_close_count = 0;
+    const auto closes = std::exchange(m_closes, {});
+    if (m_stopped || !m_link->up())
         return;
     const SteadyTime deadline = steady_clock::now() + kCallTimeout;
-    for (const Close& close : std::exchange(m_closes, {})) {
+    for (const auto& [keygen, signings] : closes) {
         auto call = std::make_shared<EnclaveCall>();
         call->enclave = id();
-        call->keygen = close.keygen;
+        call->keygen = keygen;
         call->restored = call->introduced = UINT32_MAX; // not worth a repair
         call->done = [](const Result<EnclaveAnswer>&) {};
         wire::Request request;
-        request.mutable_close_signing()->set_keygen_id(std::string(as_text(close.keygen.view())));
-        request.mutable_close_signing()->set_signing_id(std::string(as_text(close.signing.view())));
+        wire::CloseSigning& command = *request.mutable_close_signing();
+        command.set_keygen_id(std::string(as_text(keygen.view())));
+        for (const SigningId& signing : signings)
+            command.add_signing_ids(std::string(as_text(signing.view())));
         m_link->send(std::move(request), deadline,
                      [this, call](Result<wire::Response> answer) { m_events.answered(call, std::move(answer)); });
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <unordered_map>
 
 #include "core/attestation/verifier.h"
 #include "core/config/config.h"
@@ -39,7 +40,8 @@ class EnclaveNode {
     /// Sends `call` now, or when the link is there and has room; fails it with EnclaveUnavailable after wait_until, DeadlineExceeded
     /// after its deadline.
     void submit(const EnclaveCallPtr& call);
-    /// Sends CloseSigning with the next command, or a second later.
+    /// Sends CloseSigning a second later, or when there are many: one for all sessions of a keygen, because each makes the enclave seal
+    /// an update and storage keep it.
     void close_later(const KeygenId& keygen, const SigningId& signing);
     /// What was answered on the stream may be lost: gives it up.
     void reset(const std::string& reason);
@@ -75,11 +77,8 @@ class EnclaveNode {
     std::optional<EnclaveProof> m_proof;
     std::optional<Uuid> m_boot_id;
     std::deque<EnclaveCallPtr> m_queue;
-    struct Close {
-        KeygenId keygen;
-        SigningId signing;
-    };
-    std::vector<Close> m_closes;
+    std::unordered_map<KeygenId, std::vector<SigningId>> m_closes;
+    std::size_t m_close_count = 0;
     TimerQueue::Handle m_close_timer;
     TimerQueue::Handle m_ping_timer;
     wire::PingResult m_ping;

@@ -286,14 +286,9 @@ Async<Result<KeygenView>> read_status(Hub& hub, KeygenId id, std::string header,
     auto keygen = co_await hub.keygens.get(id, deadline);
     if (!keygen)
         co_return keygen.error();
+    // Whether the nonce is new, its insertion tells.
     const NonceGuard::Claim claim(hub.nonces, session_nonce_key(id, session_header_nonce(header)));
-    plugin::ReadBatch questions;
-    questions.nonces.push_back(claim.key());
-    const auto stored = co_await hub.store.read(std::move(questions), deadline);
-    if (!stored)
-        co_return stored.error();
-    const bool nonce_used = !claim.fresh() || stored->nonces_used.at(0);
-    const auto sender = co_await authenticate_and_use(hub, *keygen, false, std::move(header), nonce_used,
+    const auto sender = co_await authenticate_and_use(hub, *keygen, false, std::move(header), !claim.fresh(),
                                                       plugin::UseNonce{claim.key(), id, std::nullopt}, std::nullopt, deadline);
     if (!sender)
         co_return sender.error();

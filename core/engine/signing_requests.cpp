@@ -1,5 +1,7 @@
 #include "core/engine/signing_requests.h"
 
+#include <algorithm>
+
 #include "core/bitcoin/bound_approval.h"
 #include "core/engine/hub.h"
 #include "core/engine/keygen_requests.h"
@@ -19,7 +21,13 @@ CreateSigningAnswer creation_answer(const plugin::SigningRecord& record, std::si
     return {record.id, record.keygen_id, static_cast<std::uint32_t>(participants), record.expires_at};
 }
 
+/// New work is refused before it costs anything while there is more than can be done soon: what was accepted, its approvals and its status
+/// requests go on. A quarter of the requests that may be under way, so that those who wait for the work have room too.
+bool has_enough_work(const Hub& hub) { return hub.signings.working() >= std::max(hub.config.limits.max_inflight_requests / 4, 1u); }
+
 Async<Result<CreateSigningAnswer>> create(Hub& hub, CreateSigning request, SteadyTime deadline) {
+    if (has_enough_work(hub))
+        co_return fail(Errc::Overloaded, "too many signing sessions are under way");
     const auto lock = co_await hub.locks.acquire(request.id, deadline);
     if (!lock)
         co_return lock.error();
@@ -107,7 +115,10 @@ struct SignedRequest {
     bool nonce_used = false;
 };
 
-Async<Result<SignedRequest>> look_up(Hub& hub, SigningId id, const std::string& header, SteadyTime deadline) {
+/// A request that writes asks storage about its nonce at once; one that only reads need not, for the nonce's own insertion tells.
+enum class Nonce { LookedUp, Inserted };
+
+Async<Result<SignedRequest>> look_up(Hub& hub, SigningId id, const std::string& header, Nonce how, SteadyTime deadline) {
     auto signing = co_await hub.signings.get(id, deadline);
     if (!signing)
         co_return signing.error();
@@ -124,12 +135,15 @@ Async<Result<SignedRequest>> look_up(Hub& hub, SigningId id, const std::string& 
     const ByteArray<33>& key = keygen->participants[*participant].public_key;
     out.claim = std::make_unique<NonceGuard::Claim>(hub.nonces, signing_nonce_key(parts->user, key, parts->nonce));
     out.use = plugin::UseNonce{out.claim->key(), keygen->record.id, parts->user};
+    out.nonce_used = !out.claim->fresh();
+    if (how == Nonce::Inserted)
+        co_return out;
     plugin::ReadBatch questions;
     questions.nonces.push_back(out.claim->key());
     const auto stored = co_await hub.store.read(std::move(questions), deadline);
     if (!stored)
         co_return stored.error();
-    out.nonce_used = !out.claim->fresh() || stored->nonces_used.at(0);
+    out.nonce_used = out.nonce_used || stored->nonces_used.at(0);
     if (const auto now = hub.signings.find(id)) // it may have moved on meanwhile
         out.signing = *now;
     co_return out;
@@ -165,7 +179,7 @@ Status check_approval(const SignedRequest& signed_request, const ApproveSigning&
 }
 
 Async<Status> approve(Hub& hub, ApproveSigning request, SteadyTime deadline) {
-    auto found = co_await look_up(hub, request.id, request.signing_header, deadline);
+    auto found = co_await look_up(hub, request.id, request.signing_header, Nonce::LookedUp, deadline);
     if (!found)
         co_return found.error();
     SignedRequest& known = *found;
@@ -267,7 +281,7 @@ Async<Result<EnclaveAnswer>> ask_acceptance(Hub& hub, std::shared_ptr<SigningSes
 }
 
 Async<Result<SigningView>> reject(Hub& hub, SigningId id, std::string header, SteadyTime deadline) {
-    auto found = co_await look_up(hub, id, header, deadline);
+    auto found = co_await look_up(hub, id, header, Nonce::LookedUp, deadline);
     if (!found)
         co_return found.error();
     SignedRequest& known = *found;
@@ -325,7 +339,7 @@ Async<Result<SigningView>> reject(Hub& hub, SigningId id, std::string header, St
 }
 
 Async<Result<SigningView>> read_status(Hub& hub, SigningId id, std::string header, SteadyTime deadline) {
-    auto found = co_await look_up(hub, id, header, deadline);
+    auto found = co_await look_up(hub, id, header, Nonce::Inserted, deadline);
     if (!found)
         co_return found.error();
     const Status judged = co_await judge_header(hub, *found, std::move(header), deadline);

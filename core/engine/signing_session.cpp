@@ -143,8 +143,31 @@ void SigningSession::drive(const machine::Event& event) {
     machine::step(m_state, event, effects);
     for (const machine::Effect& effect : effects)
         std::visit([this](const auto& e) { perform(e); }, effect);
+    count_work();
     if (!m_stopped)
         arm_clock();
+}
+
+void SigningSession::count_work() {
+    const auto working = [](machine::Phase phase) {
+        switch (phase) {
+        case machine::Phase::New:
+        case machine::Phase::Collecting:
+        case machine::Phase::Ended:
+        case machine::Phase::Suspended: return false;
+        case machine::Phase::Accepting:
+        case machine::Phase::Round1:
+        case machine::Phase::Round2:
+        case machine::Phase::Finish:
+        case machine::Phase::Backoff:
+        case machine::Phase::Ending: return true;
+        }
+        return false;
+    };
+    if (working(m_state.phase) != m_working) {
+        m_working = !m_working;
+        m_hub.signings.count_working(m_working);
+    }
 }
 
 void SigningSession::arm_clock() {
@@ -378,7 +401,7 @@ void SigningSession::perform(const machine::effect::Publish&) {
             log::info("signing", to,
                       {{"signing", m_record.id}, {"keygen", m_record.keygen_id},
                        {"type", session::text(m_record.failure->type)}, {"why", m_record.failure->message}});
-        } else {
+        } else if (log::enabled(log::Level::Debug)) {
             log::debug("signing", to, {{"signing", m_record.id}, {"keygen", m_record.keygen_id}});
         }
     }

@@ -74,6 +74,7 @@ class SigningSession : public std::enable_shared_from_this<SigningSession> {
     EnclaveCall call_to(std::uint32_t index, bool patient) const;
     void settle(std::uint64_t ticket, Status status);
     void arm_clock();
+    void count_work();
     void count_step(std::string_view step);
 
     Hub& m_hub;
@@ -84,6 +85,7 @@ class SigningSession : public std::enable_shared_from_this<SigningSession> {
     Shown m_shown, m_writing;
     bool m_inserted = false;
     bool m_stopped = false;
+    bool m_working = false; ///< counted in the table as such
     Batch m_extra;
     std::uint64_t m_oldest_token = 0;
     SteadyTime m_create_deadline{};

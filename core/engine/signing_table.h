@@ -39,6 +39,8 @@ class SigningTable {
     void resume(KeygenPtr keygen, plugin::SigningBundle bundle);
     bool knows_unfinished(const SigningId& id) const { return m_active.contains(id) || m_reloading.contains(id); }
     std::size_t unfinished() const { return m_active.size() + m_reloading.size(); }
+    /// Of them, under way rather than waiting for approvals: what the enclaves and storage have to do.
+    std::size_t working() const { return m_working; }
     void forget(const SigningId& id) { m_ended.erase(id); }
     void forget_keygen(const KeygenId& id);
     void stop();
@@ -47,6 +49,7 @@ class SigningTable {
     void ended(const plugin::SigningRecord& record, const KeygenPtr& keygen);
     void dropped(const SigningId& id);
     void reload(const SigningId& id);
+    void count_working(bool more) { more ? ++m_working : --m_working; }
 
   private:
     static constexpr std::size_t kCached = 8192; // about 2 KB each
@@ -56,6 +59,7 @@ class SigningTable {
     Hub& m_hub;
     std::unordered_map<SigningId, std::shared_ptr<SigningSession>> m_active;
     std::set<SigningId> m_reloading;
+    std::size_t m_working = 0;
     LruCache<SigningId, std::shared_ptr<const EndedSigning>> m_ended;
 };
 

@@ -24,6 +24,12 @@ class PubNonce {
     const ByteArray<66>& bytes() const { return m_bytes; }
     bool operator==(const PubNonce& other) const { return m_bytes == other.m_bytes; }
 
+    /// Both points as x || y, 32 bytes each: twice as long, and read back without the two square roots that make parse() dear. For
+    /// programs of ours among themselves.
+    ByteArray<128> points() const;
+    /// `Errc::InvalidPoint` unless 128 bytes that are two points of the curve. [any-thread]
+    static Result<PubNonce> parse_points(ByteView bytes128);
+
     /// libsecp256k1's secp256k1_musig_pubnonce, for sources of core/musig.
     const ByteArray<132>& opaque() const { return m_opaque; }
     static PubNonce from_opaque(const ByteArray<132>& secp256k1_musig_pubnonce);

@@ -11,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "core/base/stopwatch.h"
 #include "core/protocol/enclave.pb.h"
 #include "core/protocol/failure.h"
 #include "core/protocol/hello.h"
@@ -129,6 +130,7 @@ class EnclaveLink::Impl : public std::enable_shared_from_this<EnclaveLink::Impl>
 // ---- Requests -------------------------------------------------------------------------------------------------------
 
 void EnclaveLink::Impl::submit(wire::Request& request, SteadyTime deadline, Handler handler) {
+    const Stopwatch busy(m_counters.busy);
     auto refuse = [&](Error error) {
         asio::post(m_executor, [handler = std::move(handler), error = std::move(error)]() mutable {
             std::move(handler)(Result<wire::Response>(std::move(error)));
@@ -168,7 +170,10 @@ void EnclaveLink::Impl::flush() {
     while (m_socket && !m_waiting_writable && !m_writer.empty()) {
         const ByteView unsent = m_writer.unsent();
         error_code error;
-        const std::size_t written = m_socket->write_some(asio::buffer(unsent.data(), unsent.size()), error);
+        const std::size_t written = [&] {
+            const Stopwatch busy(m_counters.busy);
+            return m_socket->write_some(asio::buffer(unsent.data(), unsent.size()), error);
+        }();
         if (error == asio::error::would_block || error == asio::error::try_again) {
             m_waiting_writable = true;
             m_socket->async_wait(Socket::wait_write, [self = shared_from_this(), run = m_generation](error_code failed) {
@@ -264,7 +269,12 @@ void EnclaveLink::Impl::deliver(std::uint64_t run) {
 
 void EnclaveLink::Impl::on_frame(ByteView payload) {
     wire::Response response;
-    if (auto parsed = parse_message(payload, response); !parsed)
+    Status parsed;
+    {
+        const Stopwatch busy(m_counters.busy);
+        parsed = parse_message(payload, response);
+    }
+    if (!parsed)
         return go_down(std::move(parsed).error());
     ++m_counters.responses;
     switch (m_state) {

@@ -15,9 +15,8 @@ Error mismatch(const char* what) {
 }
 
 Result<std::uint16_t> enclave_of(const KeygenParams& params, const std::string& key) {
-    for (std::uint16_t i = 0; i < params.enclaves.size(); ++i)
-        if (as_text(params.enclaves[i].bytes()) == key)
-            return i;
+    if (const auto index = params.enclave_index(as_bytes(key)))
+        return *index;
     return mismatch("a contribution is of no enclave of the session");
 }
 
@@ -81,7 +80,7 @@ check_contributions(KeygenState& keygen, const SigningAttempt& attempt,
         if (enclave == keygen.own_enclave())
             continue;
         for (const NonceEntry& entry : entries[enclave]) {
-            auto nonce = musig::PubNonce::parse(entry.pubnonce);
+            auto nonce = musig::PubNonce::parse_points(entry.pubnonce);
             if (!nonce)
                 return fail(Errc::ContributionInvalid, "a public nonce is no pair of points")
                     .with("blamed_user",

@@ -170,7 +170,7 @@ Status join_keygen(SignerCore& core, const Call& call, const wire::JoinKeygen& r
     KEYMELD_TRY(const auto coordinator, point_of(request.coordinator_enclave()));
     if (coordinator != params.enclaves.front())
         return fail(Errc::InvalidArgument, "slot 0 is not the coordinator enclave's");
-    const auto own = params.enclave_index(core.parts.identity.public_key());
+    const auto own = params.enclave_index(core.parts.identity.public_key().bytes());
     if (!own || *own == 0)
         return fail(Errc::InvalidArgument, "no slot but the coordinator's is this enclave's");
     KEYMELD_TRY(KeygenState * keygen, existing(core, id));

@@ -75,8 +75,10 @@ Result<KeygenParams> KeygenParams::parse(const wire::KeygenParams& message) {
     return out;
 }
 
-std::optional<std::uint16_t> KeygenParams::enclave_index(const crypto::PlainPubKey& key) const {
-    const auto found = std::find(enclaves.begin(), enclaves.end(), key);
+std::optional<std::uint16_t> KeygenParams::enclave_index(ByteView key33) const {
+    const auto found = std::find_if(enclaves.begin(), enclaves.end(), [&](const auto& enclave) {
+        return std::ranges::equal(enclave.bytes(), key33);
+    });
     if (found == enclaves.end())
         return std::nullopt;
     return static_cast<std::uint16_t>(found - enclaves.begin());

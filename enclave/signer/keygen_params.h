@@ -32,7 +32,7 @@ struct KeygenParams {
 
     std::size_t participants() const { return session.expected_participants.size(); }
     /// Position in `enclaves`.
-    std::optional<std::uint16_t> enclave_index(const crypto::PlainPubKey& key) const;
+    std::optional<std::uint16_t> enclave_index(ByteView key33) const;
     std::optional<std::uint32_t> signer_index(const UserId& user) const;
     /// `<params>` of rest-v1.md 5.1.
     std::string params_id() const { return bitcoin::params_id(session); }

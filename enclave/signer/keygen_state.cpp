@@ -31,7 +31,7 @@ KeygenState::KeygenState(const EnclaveIdentity& identity, const KeygenId& id, Ke
                          const Limits& limits)
     : KeygenState(identity, id, limits) {
     m_params = std::move(params);
-    m_own_enclave = m_params.enclave_index(identity.public_key()).value();
+    m_own_enclave = m_params.enclave_index(identity.public_key().bytes()).value();
     m_session_secret = std::move(session_secret);
     m_roster_key = std::move(roster_key);
     m_participants.resize(m_params.participants());
@@ -236,7 +236,7 @@ Status KeygenState::decode(ByteView snapshot, const crypto::PlainPubKey& own_key
     if (in.u8() != kStateFormat)
         return broken();
     KEYMELD_TRY(m_params, KeygenParams::decode(in));
-    const auto own = m_params.enclave_index(own_key);
+    const auto own = m_params.enclave_index(own_key.bytes());
     if (!own)
         return broken();
     m_own_enclave = *own;

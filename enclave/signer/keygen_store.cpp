@@ -34,7 +34,9 @@ Result<KeygenState*> KeygenStore::find(const KeygenId& id) {
     if (const auto found = m_loaded.find(id); found != m_loaded.end()) {
         m_recent.splice(m_recent.begin(), m_recent, found->second.place);
         recount(found->second);
-        return found->second.state.get();
+        KeygenState* const state = found->second.state.get();
+        shrink(id); // keys and entries come after the session itself
+        return state;
     }
     if (const auto found = m_parked.find(id); found != m_parked.end()) {
         KEYMELD_TRY(auto state, KeygenState::unpark(m_identity, id, found->second.version,

@@ -30,7 +30,7 @@ crypto::Hash256 contribution_tag(const RosterKey& key, const AttemptId& attempt,
                                  const crypto::PlainPubKey& enclave, std::uint64_t ledger_version,
                                  std::span<const NonceEntry> nonces) {
     Bytes list;
-    list.reserve(nonces.size() * 70);
+    list.reserve(nonces.size() * 132);
     for (const NonceEntry& entry : nonces) {
         const auto index = big_endian(entry.signer_index);
         list.insert(list.end(), index.begin(), index.end());

@@ -27,7 +27,7 @@ crypto::Hash256 registration_tag(const RosterKey& key, const KeygenId& keygen,
 /// A public nonce as it travels: whether its 66 bytes are two points is checked after the tag.
 struct NonceEntry {
     std::uint32_t signer_index = 0;
-    ByteArray<66> pubnonce{};
+    ByteArray<128> pubnonce{}; ///< PubNonce::points()
     bool operator==(const NonceEntry&) const = default;
 };
 

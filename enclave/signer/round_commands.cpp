@@ -171,7 +171,7 @@ Status show_attempt(SignerCore& core, KeygenState& keygen, SigningAttempt& attem
     if (attempt.own.nonces.empty()) {
         attempt.own.ledger_version = keygen.version();
         for (const LocalNonce& nonce : attempt.nonces())
-            attempt.own.nonces.push_back({nonce.signer_index, nonce.pub.bytes()});
+            attempt.own.nonces.push_back({nonce.signer_index, nonce.pub.points()});
         attempt.own.tag = contribution_tag(keygen.roster_key(), attempt.id(),
                                            keygen.params().enclaves[keygen.own_enclave()],
                                            attempt.own.ledger_version, attempt.own.nonces);
@@ -251,11 +251,11 @@ open_partials(SignerCore& core, const Round& round, const KeygenState::Keys& key
     if (static_cast<std::size_t>(request.partials_size()) != params.enclaves.size() - 1)
         return fail(Errc::RosterMismatch, "there is not one box of each other enclave");
     for (const auto& partial : request.partials()) {
-        KEYMELD_TRY(const auto key, point_of(partial.enclave()));
-        const auto enclave = params.enclave_index(key);
+        const auto enclave = params.enclave_index(as_bytes(partial.enclave()));
         if (!enclave || *enclave == round.keygen->own_enclave())
             return fail(Errc::RosterMismatch, "a box is of no other enclave of the session");
-        KEYMELD_TRY(const crypto::PeerChannel* const channel, core.peers.of_session(key));
+        KEYMELD_TRY(const crypto::PeerChannel* const channel,
+                    core.peers.of_session(params.enclaves[*enclave]));
         KEYMELD_TRY(const auto content, channel->open(partials_context(round.attempt->id()),
                                                       as_bytes(partial.box()), checked.id));
         std::size_t offset = 0;

@@ -9,6 +9,8 @@ namespace {
 constexpr std::size_t kApproveSize =
     192; // what an approval adds to the ledger with the session it may accept, rounded up
 
+constexpr int kMaxClosings = 1024;
+
 Error no_such_session() {
     return fail(Errc::NotFound, "no such signing session");
 }
@@ -139,11 +141,19 @@ Status reject(SignerCore& core, const Call& call, const wire::Reject& request,
 Status close_signing(SignerCore& core, const Call& call, const wire::CloseSigning& request,
                      wire::CloseSigningResult& result) {
     KEYMELD_TRY(const KeygenId id, keygen_id_of(request.keygen_id()));
-    KEYMELD_TRY(const SigningId signing, signing_id_of(request.signing_id()));
+    if (request.signing_ids_size() < 1 || request.signing_ids_size() > kMaxClosings)
+        return fail(Errc::InvalidArgument, "1 to 1024 sessions are closed at once");
+    std::vector<SigningId> signings;
+    for (const std::string& field : request.signing_ids()) {
+        KEYMELD_TRY(const SigningId signing, signing_id_of(field));
+        signings.push_back(signing);
+    }
     KEYMELD_TRY(KeygenState* const keygen, core.store.find(id));
-    keygen->erase_attempt(signing);
-    if (keygen->ledger().open(signing) != nullptr)
-        keygen->record(SigningEnded{signing, core.marker.signing(id, signing), Ending::Closed});
+    for (const SigningId& signing : signings) {
+        keygen->erase_attempt(signing);
+        if (keygen->ledger().open(signing) != nullptr)
+            keygen->record(SigningEnded{signing, core.marker.signing(id, signing), Ending::Closed});
+    }
     if (keygen->needs_update(call.stream))
         put_sealed(keygen->take_update(call.stream), *result.mutable_sealed());
     return {};

@@ -1,6 +1,7 @@
 #include "enclave/signer/signer.h"
 
 #include "core/base/log.h"
+#include "core/base/stopwatch.h"
 #include "core/protocol/enclave.pb.h"
 #include "core/protocol/failure.h"
 #include "core/secure/locked_pool.h"
@@ -81,6 +82,7 @@ Signer::~Signer() = default;
 void Signer::handle(const StreamContext& stream, const wire::Request& request, Moment now,
                     wire::Response& response) {
     ++m_impl->requests;
+    const Stopwatch busy(m_impl->core.command_time);
     // The edge where a defect of ours ends: whatever it was, the process goes on and the caller
     // learns a code.
     const Status status = [&]() -> Status {

@@ -2,6 +2,8 @@
 // Internal to enclave/signer.
 #pragma once
 
+#include <chrono>
+
 #include "core/musig/key_agg_cache.h"
 #include "enclave/signer/keygen_store.h"
 #include "enclave/signer/peer_directory.h"
@@ -29,6 +31,7 @@ struct SignerCore {
     KeygenStore store; // after `attempts`, which its sessions leave when they die
     musig::KeyAggCache aggregates;
     std::uint64_t signatures = 0;
+    std::chrono::nanoseconds command_time{0};
 };
 
 /// The circumstances of one request.

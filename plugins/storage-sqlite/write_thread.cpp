@@ -66,19 +66,34 @@ Totals WriteThread::totals() const {
 }
 
 void WriteThread::submit(Job job) {
+    bool wake = false;
     {
         const std::lock_guard lock(m_mutex);
         m_queue.push_back(std::move(job));
+        wake = m_queue.size() == m_wake_at;
     }
-    m_wake.notify_one();
+    if (wake)
+        m_wake.notify_one();
+}
+
+void WriteThread::wait_for_work(std::unique_lock<std::mutex>& lock, std::size_t last_group) {
+    const auto has = [this] { return m_stopping || m_queue.size() >= m_wake_at; };
+    m_wake_at = 1;
+    m_wake.wait(lock, has);
+    if (last_group >= kCrowd) {
+        m_wake_at = kFullGroup;
+        m_wake.wait_for(lock, kGather, has);
+    }
+    m_wake_at = 0;
 }
 
 void WriteThread::loop() {
+    std::size_t last_group = 0;
     for (;;) {
         std::vector<Job> group;
         {
             std::unique_lock lock(m_mutex);
-            m_wake.wait(lock, [this] { return m_stopping || !m_queue.empty(); });
+            wait_for_work(lock, last_group);
             if (m_queue.empty())
                 return;
             if (m_queue.size() <= kMaxGroup) {
@@ -90,6 +105,7 @@ void WriteThread::loop() {
                 m_queue.erase(m_queue.begin(), end);
             }
         }
+        last_group = group.size();
         run(group);
     }
 }

@@ -1,6 +1,7 @@
 // The thread that owns the writing connection: group commit.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -30,8 +31,18 @@ class WriteThread {
   private:
     /// Most batches in one commit: bounds how long the first one waits for the last.
     static constexpr std::size_t kMaxGroup = 1000;
+    /// A commit costs a flush and every page that it touched, whatever the number of batches. So where several came together last time,
+    /// the next commit waits this long for more company; a batch alone never waits.
+    static constexpr std::size_t kCrowd = 6;
+    static constexpr std::size_t kFullGroup = 96;
+    static constexpr std::chrono::microseconds kGather{1500};
 
     struct Job {
+        Job() = default;
+        // Without noexcept a growing queue would copy them.
+        Job(Job&&) noexcept = default;
+        Job& operator=(Job&&) noexcept = default;
+
         std::vector<plugin::Mutation> batch;
         Callback<void> done;
         std::optional<Lease> claim; ///< set: claims, and answers by `claimed`
@@ -43,6 +54,7 @@ class WriteThread {
     explicit WriteThread(Connection connection) : m_connection(std::move(connection)) {}
     void submit(Job job);
     void loop();
+    void wait_for_work(std::unique_lock<std::mutex>& lock, std::size_t last_group);
     void run(std::vector<Job>& group);
     /// None: the first batch that fails ends the transaction. Savepoints: one that conflicts is
     /// undone alone.
@@ -64,6 +76,8 @@ class WriteThread {
     std::condition_variable m_wake;
     std::vector<Job> m_queue; // guarded by m_mutex
     Totals m_totals;          // guarded by m_mutex
+    /// Size of the queue that wakes the thread, 0 while it works. Guarded by m_mutex.
+    std::size_t m_wake_at = 0;
     bool m_stopping = false;  // guarded by m_mutex
     std::thread m_thread;
 };

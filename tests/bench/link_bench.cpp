@@ -154,7 +154,7 @@ void answer_sample(const wire::Request& request, wire::Response& response) {
     wire::NonceContribution& contribution = *response.mutable_sign_round1()->mutable_contribution();
     contribution.set_enclave(std::string(33, 'e'));
     contribution.set_ledger_version(7);
-    contribution.add_nonces()->set_pubnonce(std::string(66, 'n'));
+    contribution.add_nonces()->set_pubnonce(std::string(128, 'n'));
     contribution.set_tag(std::string(kAnswerSize - 128, 't'));
 }
 

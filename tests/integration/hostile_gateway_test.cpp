@@ -264,7 +264,7 @@ TEST_F(HostileGateway, GetsNoSecondSignatureFromOneNonce) {
     EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, others)),
                              Errc::NonceConsumed));
     others.round1[0].mutable_contribution()->mutable_nonces(0)->set_pubnonce(
-        raw(musig::nonce_gen(keygen.participant(0).key).value().pub.bytes()));
+        raw(musig::nonce_gen(keygen.participant(0).key).value().pub.points()));
     EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, others)),
                              Errc::NonceConsumed));
     // Round 1 again gives the nonce that has signed, or, for a higher attempt, a fresh one.
@@ -285,7 +285,7 @@ TEST_F(HostileGateway, FeedsNoNoncesOfItsOwn) {
     RoundTrips hostile = trips;
     const auto pair = musig::nonce_gen(crypto::SecretKey::generate()).value();
     hostile.round1[0].mutable_contribution()->mutable_nonces(0)->set_pubnonce(
-        raw(pair.pub.bytes()));
+        raw(pair.pub.points()));
     EXPECT_TRUE(refused_with(gateway.send(1, gateway.round2(keygen, signing, hostile)),
                              Errc::RosterMismatch));
     hostile = trips;

@@ -444,7 +444,7 @@ wire::Request TestGateway::reject(const TestKeygen& keygen, const TestSigning& s
 wire::Request TestGateway::close(const TestKeygen& keygen, const TestSigning& signing) {
     wire::Request request;
     request.mutable_close_signing()->set_keygen_id(raw(keygen.id().bytes));
-    request.mutable_close_signing()->set_signing_id(raw(signing.id.bytes));
+    request.mutable_close_signing()->add_signing_ids(raw(signing.id.bytes));
     return request;
 }
 

@@ -80,6 +80,37 @@ TEST(PubNonce, IsReadBack) {
     EXPECT_EQ(PubNonce::from_opaque(pub.opaque()), pub);
 }
 
+TEST(PubNonce, TheLongFormIsTheSameNonce) {
+    for (int i = 0; i < 20; ++i) { // both parities, most likely
+        const auto pub = nonce_gen(SecretKey::generate())->pub;
+        const auto read = PubNonce::parse_points(pub.points()).value();
+        EXPECT_EQ(read, pub);
+        EXPECT_EQ(read.opaque(), PubNonce::parse(pub.bytes())->opaque());
+        EXPECT_EQ(read.points(), pub.points());
+    }
+}
+
+TEST(PubNonce, TheLongFormIsTwoPointsOfTheCurve) {
+    const ByteArray<128> good = nonce_gen(SecretKey::generate())->pub.points();
+    const auto refused = [](ByteView bytes) {
+        const auto parsed = PubNonce::parse_points(bytes);
+        return !parsed && parsed.error().code == Errc::InvalidPoint;
+    };
+    for (const std::size_t length : {0u, 64u, 66u, 127u})
+        EXPECT_TRUE(refused(ByteView(good).first(length)));
+    for (const std::size_t half : {0u, 64u}) {
+        ByteArray<128> bad = good;
+        bad[half + 63] ^= 2; // another y
+        EXPECT_TRUE(refused(bad));
+        bad = good;
+        std::fill_n(bad.begin() + static_cast<std::ptrdiff_t>(half), 64, std::uint8_t{0});
+        EXPECT_TRUE(refused(bad));
+        bad = good;
+        std::fill_n(bad.begin() + static_cast<std::ptrdiff_t>(half), 32, std::uint8_t{0xff});
+        EXPECT_TRUE(refused(bad)) << "x is not below the field's order";
+    }
+}
+
 TEST(PubNonce, RefusesWhatIsNotTwoPoints) {
     const ByteArray<66> good = nonce_gen(SecretKey::generate())->pub.bytes();
     const auto refused = [](ByteView bytes) {

@@ -51,6 +51,18 @@ TEST(Metrics, FamiliesAndLabelsAreThoseOfTheSpecification) {
         EXPECT_NE(text.find("le=\"" + std::string(bound) + "\""), std::string::npos) << bound;
 }
 
+TEST(Metrics, StagesAreCountersOfTheirSource) {
+    Metrics metrics;
+    EXPECT_EQ(metrics.expose().find("keymeld_stage_seconds_total{"), std::string::npos);
+    Metrics::Stages stages{.http = 1, .engine = 2, .storage = 3, .link = 4, .crypto = 5};
+    metrics.set_stages([&] { return stages; });
+    EXPECT_TRUE(has_line(metrics.expose(), "keymeld_stage_seconds_total{stage=\"crypto\"} 5"));
+    stages = {.http = 1.5, .engine = 2, .storage = 3, .link = 4, .crypto = 0};
+    const std::string text = metrics.expose();
+    EXPECT_TRUE(has_line(text, "keymeld_stage_seconds_total{stage=\"http\"} 1.5")) << text;
+    EXPECT_TRUE(has_line(text, "keymeld_stage_seconds_total{stage=\"crypto\"} 5")) << "an enclave restarted";
+}
+
 TEST(Metrics, WhatCanBeKnownBeforeIsThereFromTheStart) {
     const std::string text = Metrics().expose();
     EXPECT_TRUE(has_line(text, "keymeld_quota_violations_total 0")) << text;
