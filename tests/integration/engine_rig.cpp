@@ -1,5 +1,7 @@
 #include "tests/integration/engine_rig.h"
 
+#include <fstream>
+
 #include <csignal>
 #include <cstdlib>
 
@@ -67,13 +69,7 @@ ByteArray<32> some_message(int number) {
 // ---- Signers --------------------------------------------------------------------------------------------------------
 
 Signers::Signers(std::uint32_t count) : m_folder(need(fleet::TemporaryFolder::make("keymeld-engine-test"))) {
-    auto init = need(fleet::ChildProcess::start({.name = "sim-init",
-                                                 .program = build_folder() / "bin/keymeld-enclave",
-                                                 .arguments = {"--sim-init", (folder() / "pki").string()},
-                                                 .folder = folder(),
-                                                 .log = folder() / "sim-init.log"}));
-    if (!init.wait_until(steady_clock::now() + std::chrono::seconds(20)) || !init.succeeded())
-        throw std::runtime_error("keymeld-enclave --sim-init failed: " + init.log_tail());
+    init("pki");
     m_children.resize(count);
     for (std::uint32_t i = 0; i < count; ++i) {
         m_ports.push_back(need(fleet::ReservedPort::take()));
@@ -81,13 +77,31 @@ Signers::Signers(std::uint32_t count) : m_folder(need(fleet::TemporaryFolder::ma
     }
 }
 
-void Signers::start(std::uint32_t index) {
+void Signers::init(const std::string& pki) {
+    auto made = need(fleet::ChildProcess::start({.name = "sim-init",
+                                                 .program = build_folder() / "bin/keymeld-enclave",
+                                                 .arguments = {"--sim-init", (folder() / pki).string()},
+                                                 .folder = folder(),
+                                                 .log = folder() / "sim-init.log"}));
+    if (!made.wait_until(steady_clock::now() + std::chrono::seconds(20)) || !made.succeeded())
+        throw std::runtime_error("keymeld-enclave --sim-init failed: " + made.log_tail());
+}
+
+void Signers::start(std::uint32_t index) { start_under("pki", index); }
+
+void Signers::start_impostor(std::uint32_t index) {
+    if (!std::filesystem::exists(folder() / "other-pki"))
+        init("other-pki");
+    start_under("other-pki", index);
+}
+
+void Signers::start_under(const std::string& pki, std::uint32_t index) {
     const std::string name = "enclave-" + std::to_string(index);
     m_children[index] =
         need(fleet::ChildProcess::start({.name = name,
                                          .program = build_folder() / "bin/keymeld-enclave",
                                          .arguments = {"--listen", "tcp:127.0.0.1:" + std::to_string(port(index)), "--print-port",
-                                                       "--sim-dir", (folder() / "pki").string(), "--sim-identity",
+                                                       "--sim-dir", (folder() / pki).string(), "--sim-identity",
                                                        (folder() / (name + ".identity")).string()},
                                          .folder = folder(),
                                          .log = folder() / (name + ".log"),
@@ -103,6 +117,16 @@ void Signers::thaw(std::uint32_t index) { m_children[index]->send_signal(SIGCONT
 
 void Signers::lose_key(std::uint32_t index) {
     std::filesystem::remove(folder() / ("enclave-" + std::to_string(index) + ".identity"));
+}
+
+void Signers::set_epoch(std::uint32_t index, std::uint8_t epoch) {
+    // "KMSIMKEY", the key, the epoch as eight bytes, the time as eight bytes: enclave/simulator/identity_file.cpp.
+    std::fstream file(folder() / ("enclave-" + std::to_string(index) + ".identity"), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(8 + 32 + 7);
+    file.put(static_cast<char>(epoch));
+    file.close();
+    if (!file)
+        throw std::runtime_error("the identity file cannot be changed");
 }
 
 // ---- Rig ------------------------------------------------------------------------------------------------------------

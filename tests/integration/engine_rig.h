@@ -22,15 +22,21 @@ class Signers {
 
     std::uint32_t count() const { return static_cast<std::uint32_t>(m_ports.size()); }
     void start(std::uint32_t index);
+    /// With the same key, but under a root that nobody here trusts.
+    void start_impostor(std::uint32_t index);
     void kill(std::uint32_t index);   ///< SIGKILL
     void freeze(std::uint32_t index); ///< SIGSTOP: it neither answers nor hangs up
     void thaw(std::uint32_t index);
     /// Forgets its key: the next start makes another, of epoch 1.
     void lose_key(std::uint32_t index);
+    /// The same key comes with another epoch at the next start.
+    void set_epoch(std::uint32_t index, std::uint8_t epoch);
     std::uint16_t port(std::uint32_t index) const { return m_ports[index].number(); }
     const std::filesystem::path& folder() const { return m_folder.path(); }
 
   private:
+    void init(const std::string& pki);
+    void start_under(const std::string& pki, std::uint32_t index);
     fleet::TemporaryFolder m_folder;
     std::vector<fleet::ReservedPort> m_ports;
     std::vector<std::optional<fleet::ChildProcess>> m_children;
