@@ -35,6 +35,9 @@ constexpr auto kDeviceTime = 10s; ///< until a device process takes connections
 constexpr auto kAskTime = 2s;     ///< for one attempt at the signer
 constexpr auto kPause = 50ms;
 constexpr std::uint8_t kBeat = 0xb7;
+// Beside the image's own command line, as a hypervisor adds what its machine needs; not measured. An emulated machine that gets no processor
+// time for a while fails the kernel's test of its timer, and the kernel gives up.
+constexpr const char* kMachineArguments = " no_timer_check";
 constexpr unsigned kFirstCid = 16; // each machine has a vsock device of its own: the number may be the same
 
 Async<void> pause(std::chrono::milliseconds time) {
@@ -229,7 +232,7 @@ Async<Status> VirtualEnclave::start() {
                       "-nodefaults", "-no-user-config", "-nographic", "-serial", "stdio", "-no-reboot",
                       "-global", "virtio-mmio.force-legacy=false",
                       "-kernel", m_options.boot.kernel.string(), "-initrd", m_options.boot.ramdisk.string(),
-                      "-append", m_options.boot.command_line,
+                      "-append", m_options.boot.command_line + kMachineArguments,
                       "-chardev", "socket,id=vsock,path=" + (m_options.folder / "vhu.sock").string(),
                       "-device", "vhost-user-vsock-device,chardev=vsock",
                       "-chardev", "socket,id=nsm,path=" + (m_options.folder / "nsm.sock").string(),
@@ -246,9 +249,10 @@ Async<Status> VirtualEnclave::wait_listening(SteadyTime deadline) {
         const bool open = co_await listens(socket(), kSignerPort);
         if (open)
             break;
+        // Whichever went first, the console says why.
         for (ChildProcess* child : children())
             if (!child->running())
-                co_return ended(*child);
+                co_return fail(Errc::Io, child->name() + " ended (" + child->status_text() + ")\n" + m_qemu->log_tail());
         if (steady_clock::now() >= deadline)
             co_return fail(Errc::DeadlineExceeded, m_options.name + " does not come up\n" + m_qemu->log_tail());
         co_await pause(kPause);

@@ -1,6 +1,8 @@
 // The enclave image, booted three times under QEMU and reached over hybrid vsock, with config/nitro-qemu.yaml: the ceremonies, what the
 // documents say, an enclave that dies under load, and what is the same for simulated enclaves. The security module is ours (nsm/vhost) and
 // signs under a test root; everything inside the machines is the image.
+#include <signal.h>
+
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -263,6 +265,48 @@ TEST_F(Nitro, AnEnclaveThatDiesUnderLoadEndsNoSessionWithoutAReason) {
         const auto last = must(run(later.rest().signing_status(*id, group.people[0].signing_header())), "status");
         ASSERT_TRUE(last.failure);
         EXPECT_EQ(last.failure->type, "enclave_state_lost") << last.failure->message;
+    }
+}
+
+/// `keymeld enclave boot` for a person's own appliance: what config/nitro-qemu.yaml names runs until Ctrl-C.
+TEST_F(Nitro, EnclavesOfAConfigurationAreBootedByACommand) {
+    TearDownTestSuite(); // its machines would run beside this one
+    const auto folder = must(fleet::TemporaryFolder::make("keymeld-boot"), "making a folder");
+    fs::create_directories(folder.path() / "config");
+    fs::create_directories(folder.path() / "var");
+    fs::copy(machines().image, folder.path() / "var/nitro-qemu", fs::copy_options::recursive);
+    const fs::path config = folder.path() / "config/one.yaml";
+    std::string yaml = read(source() / "config/nitro-qemu.yaml");
+    for (const char* id : {"  - id: 1\n", "  - id: 2\n"})
+        yaml.insert(yaml.find(id) + std::string_view(id).size(), "    enabled: false\n");
+    std::ofstream(config) << yaml;
+    const auto boot = [&](const std::string& file) {
+        return must(fleet::ChildProcess::start({.name = "keymeld enclave boot",
+                                                .program = programs() / "keymeld",
+                                                .arguments = {"enclave", "boot", "--config", file, "--qemu", machines().qemu.string()},
+                                                .folder = {},
+                                                .log = folder.path() / "boot.log"}),
+                    "starting");
+    };
+    auto child = boot(config.string());
+    Outcome listed;
+    for (int i = 0; i < 240 && listed.exit_code != 0; ++i) {
+        ASSERT_FALSE(child.wait_until(steady_clock::now() + 250ms)) << child.log_tail();
+        if (fs::exists(folder.path() / "var/nitro-qemu/enclave-0/v.sock"))
+            listed = run_program("keymeld", {"enclave", "list", "--config", config.string()});
+    }
+    EXPECT_EQ(listed.exit_code, 0) << listed.output << child.log_tail();
+    EXPECT_NE(listed.output.find("attested as \"keymeld-enclave-test"), std::string::npos) << listed.output;
+    child.send_signal(SIGINT);
+    ASSERT_TRUE(child.wait_until(steady_clock::now() + 15s)) << child.log_tail();
+    EXPECT_TRUE(child.succeeded()) << child.status_text() << child.log_tail();
+    EXPECT_EQ(processes_with(folder.path().string()), std::vector<std::string>());
+
+    for (const auto& [file, reason] : {std::pair{"sim.yaml", "is not reached over vsock"}, std::pair{"nitro.yaml", "trusts the AWS root"}}) {
+        auto refused = boot((source() / "config" / file).string());
+        ASSERT_TRUE(refused.wait_until(steady_clock::now() + 15s));
+        EXPECT_FALSE(refused.succeeded());
+        EXPECT_NE(refused.log_tail().find(reason), std::string::npos) << refused.log_tail();
     }
 }
 
