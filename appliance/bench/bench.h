@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -34,6 +35,43 @@ struct SignOptions {
 
 /// A report for people, or one JSON object.
 boost::asio::awaitable<Result<std::string>> bench_sign(SignOptions options);
+
+struct KeygenOptions {
+    unsigned participants = 3;
+    unsigned enclaves = 3;
+    std::uint64_t keygens = 200;
+    unsigned concurrency = 8;
+    bool json = false;
+    bool quiet = false;
+};
+
+/// From POST /keygen to the aggregate key that the client has recomputed; memory of the processes afterwards.
+boost::asio::awaitable<Result<std::string>> bench_keygen(KeygenOptions options);
+
+struct ScaleOptions {
+    std::vector<unsigned> signers{2, 3, 5, 10, 20, 50, 100};
+    unsigned enclaves = 3;
+    std::uint64_t work = 3000;      ///< partial signatures to make at each point: sessions times signers
+    std::uint64_t stored = 0;       ///< completed keygens in the database for the second part; 0: no second part
+    bool json = false;
+    bool quiet = false;
+};
+
+/// CPU time of a session by number of signers, beside bare libsecp256k1; then start, memory and latency with a large database.
+boost::asio::awaitable<Result<std::string>> bench_scale(ScaleOptions options);
+
+struct OverloadOptions {
+    unsigned enclaves = 3;
+    std::uint64_t sessions = 3000;  ///< to find the peak
+    double factor = 4;              ///< offered, as a multiple of the peak
+    unsigned seconds = 10;
+    unsigned in_flight = 2048;      ///< the appliance's max_inflight_requests
+    bool json = false;
+    bool quiet = false;
+};
+
+/// What an appliance completes and refuses when several times its peak is offered.
+boost::asio::awaitable<Result<std::string>> bench_overload(OverloadOptions options);
 
 struct IdleOptions {
     std::uint64_t sessions = 1000;

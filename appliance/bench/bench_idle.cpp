@@ -1,11 +1,11 @@
-#include <cstdio>
-
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "appliance/bench/bench.h"
 #include "appliance/bench/bench_key.h"
+#include "appliance/bench/measure.h"
+#include "appliance/bench/sign_load.h"
 #include "appliance/cli/progress.h"
 #include "appliance/fleet/sim_fleet.h"
 #include "appliance/json/writer.h"
@@ -17,6 +17,8 @@ namespace asio = boost::asio;
 using std::chrono::steady_clock;
 
 namespace {
+
+constexpr std::uint64_t kLatencySessions = 300;
 
 /// CPU milliseconds of the whole fleet for each second of the clock.
 struct IdleCost {
@@ -43,12 +45,6 @@ Async<IdleCost> measure(fleet::SimFleet& fleet, unsigned seconds, cli::Progress&
     co_return IdleCost{(after.appliance - before.appliance) / seconds, (after.enclaves - before.enclaves) / seconds};
 }
 
-std::string decimal(double value) {
-    char text[48];
-    std::snprintf(text, sizeof text, "%.3f", value);
-    return text;
-}
-
 } // namespace
 
 asio::awaitable<Result<std::string>> bench_idle(IdleOptions options) {
@@ -69,9 +65,20 @@ asio::awaitable<Result<std::string>> bench_idle(IdleOptions options) {
     auto key = co_await make_key(rest, *trust, 3, 1, static_cast<std::uint32_t>(std::min<std::uint64_t>(options.sessions, UINT32_MAX)));
     if (!key)
         co_return std::move(key).error();
+    std::vector<BenchKey> free_keys; // nobody must approve
+    auto free_key = co_await make_key(rest, *trust, 3, 0, 100'000);
+    if (!free_key)
+        co_return std::move(free_key).error();
+    free_keys.push_back(std::move(*free_key));
+    auto warm = co_await run_load(rest, free_keys, 50, 1, 1, progress);
+    if (!warm)
+        co_return std::move(warm).error();
     progress.done();
 
     progress.begin("without sessions");
+    const auto alone = co_await run_load(rest, free_keys, kLatencySessions, 1, 1, progress);
+    if (!alone)
+        co_return alone.error();
     const IdleCost empty = co_await measure(*fleet, options.seconds, progress);
     progress.done();
 
@@ -91,6 +98,9 @@ asio::awaitable<Result<std::string>> bench_idle(IdleOptions options) {
 
     progress.begin("with sessions");
     const IdleCost waiting = co_await measure(*fleet, options.seconds, progress);
+    const auto beside = co_await run_load(rest, free_keys, kLatencySessions, 1, 1, progress);
+    if (!beside)
+        co_return beside.error();
     progress.done();
     // They did wait: an approval wakes the last one.
     Status approved = co_await ceremony.approve(key->invitation, key->people.back(), last, message, client::Approval::Header);
@@ -108,21 +118,26 @@ asio::awaitable<Result<std::string>> bench_idle(IdleOptions options) {
         json::Writer out;
         const auto side = [&](std::string_view name, const IdleCost& cost) {
             out.key(name).begin_object();
-            out.key("appliance").raw(decimal(cost.appliance));
-            out.key("enclaves").raw(decimal(cost.enclaves));
+            out.key("appliance").raw(decimal(cost.appliance, 3));
+            out.key("enclaves").raw(decimal(cost.enclaves, 3));
             out.end_object();
         };
         out.begin_object().member("sessions", options.sessions).member("seconds", options.seconds).member("enclaves", options.enclaves);
         out.key("cpu_ms_per_second").begin_object();
         side("without_sessions", empty);
         side("with_sessions", waiting);
-        co_return out.end_object().end_object().take();
+        out.end_object();
+        write_latency(out, "latency_alone_ms", alone->latencies);
+        write_latency(out, "latency_beside_waiting_ms", beside->latencies);
+        co_return out.end_object().take();
     }
     const auto line = [](std::string_view title, const IdleCost& cost) {
-        return std::string(title) + decimal(cost.appliance) + " ms appliance, " + decimal(cost.enclaves) + " ms enclaves\n";
+        return std::string(title) + decimal(cost.appliance, 3) + " ms appliance, " + decimal(cost.enclaves, 3) + " ms enclaves\n";
     };
     co_return "CPU time in each second of " + std::to_string(options.seconds) + ":\n" + line("  no session                ", empty) +
-        line("  " + std::to_string(options.sessions) + " waiting sessions   ", waiting);
+        line("  " + std::to_string(options.sessions) + " waiting sessions   ", waiting) +
+        "Latency of one more session that nobody must approve:\n  alone                     " + latency_text(alone->latencies) +
+        "\n  beside those waiting      " + latency_text(beside->latencies);
 }
 
 } // namespace keymeld::bench

@@ -1,10 +1,9 @@
 #include <algorithm>
-#include <cstdio>
-#include <ctime>
 
 #include <boost/asio/this_coro.hpp>
 
 #include "appliance/bench/bench.h"
+#include "appliance/bench/measure.h"
 #include "appliance/bench/plain_ceremony.h"
 #include "appliance/bench/sign_load.h"
 #include "appliance/fleet/sim_fleet.h"
@@ -16,53 +15,16 @@ namespace asio = boost::asio;
 
 namespace {
 
-double micros(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e3; }
-double millis(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e6; }
-
-std::string decimal(double value, int places) {
-    char text[48];
-    std::snprintf(text, sizeof text, "%.*f", places, value);
-    return text;
-}
-
-std::chrono::nanoseconds own_cpu() {
-    timespec now{};
-    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-}
-
-struct Cpu {
-    std::chrono::nanoseconds appliance{0};
-    std::chrono::nanoseconds enclaves{0};
-    std::chrono::nanoseconds client{0};
-
-    static Cpu now(fleet::SimFleet* fleet) {
-        Cpu out;
-        out.client = own_cpu();
-        if (fleet != nullptr)
-            for (const auto& process : fleet->usage())
-                (process.name == "appliance" ? out.appliance : out.enclaves) += process.cpu;
-        return out;
-    }
-    Cpu operator-(const Cpu& before) const {
-        return {appliance - before.appliance, enclaves - before.enclaves, client - before.client};
-    }
-};
-
-/// The latency that `share` of the sessions did not exceed.
-double percentile_ms(const std::vector<std::chrono::nanoseconds>& sorted, double share) {
-    const auto rank = static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5);
-    return millis(sorted[std::min(rank, sorted.size() - 1)]);
-}
-
 struct Report {
     SignOptions options;
     LoadResult load; ///< latencies sorted
     Cpu cpu;
+    Stages stages; ///< of the measured sessions; not with --url
     PlainCost plain;
 
     double per_session(std::chrono::nanoseconds time) const { return micros(time) / static_cast<double>(load.latencies.size()); }
     double rate() const { return static_cast<double>(load.latencies.size()) / (millis(load.elapsed) / 1e3); }
+    double stage_us(std::size_t i) const { return stages.seconds[i] * 1e6 / static_cast<double>(load.latencies.size()); }
     double server_us() const { return per_session(cpu.appliance) + per_session(cpu.enclaves); }
 
     std::string text() const {
@@ -78,6 +40,11 @@ struct Report {
             out += "  CPU        " + decimal(server_us(), 0) + " us a session: appliance " + decimal(per_session(cpu.appliance), 0) +
                    ", " + std::to_string(options.enclaves) + " enclaves " + decimal(per_session(cpu.enclaves), 0) +
                    " (the load generator took " + decimal(per_session(cpu.client), 0) + " beside that)\n";
+        if (!options.remote) {
+            out += "  stages    ";
+            for (std::size_t i = 0; i < stages.seconds.size(); ++i)
+                out += " " + std::string(Stages::kNames[i]) + " " + decimal(stage_us(i), 0) + (i + 1 < stages.seconds.size() ? "," : " us\n");
+        }
         out += "  plain      " + decimal(plain.cached_us, 0) + " us for the same ceremony in bare libsecp256k1 calls, " +
                decimal(plain.uncached_us, 0) + " without cached key aggregation";
         if (!options.remote)
@@ -88,7 +55,6 @@ struct Report {
 
     std::string json() const {
         json::Writer out;
-        const auto number = [&](std::string_view name, double value, int places) { out.key(name).raw(decimal(value, places)); };
         out.begin_object()
             .member("participants", options.participants)
             .member("enclaves", options.enclaves)
@@ -96,30 +62,36 @@ struct Report {
             .member("concurrency", options.concurrency)
             .member("keys", options.keys)
             .member("signatures_verified", load.verified);
-        number("seconds", millis(load.elapsed) / 1e3, 3);
-        number("sessions_per_second", rate(), 1);
+        number(out, "seconds", millis(load.elapsed) / 1e3, 3);
+        number(out, "sessions_per_second", rate(), 1);
         out.key("latency_ms").begin_object();
-        number("p50", percentile_ms(load.latencies, 0.50), 3);
-        number("p95", percentile_ms(load.latencies, 0.95), 3);
-        number("p99", percentile_ms(load.latencies, 0.99), 3);
-        number("max", millis(load.latencies.back()), 3);
+        number(out, "p50", percentile_ms(load.latencies, 0.50), 3);
+        number(out, "p95", percentile_ms(load.latencies, 0.95), 3);
+        number(out, "p99", percentile_ms(load.latencies, 0.99), 3);
+        number(out, "max", millis(load.latencies.back()), 3);
         out.end_object();
         out.key("cpu_us_per_session").begin_object();
         if (!options.remote) {
-            number("appliance", per_session(cpu.appliance), 1);
-            number("enclaves", per_session(cpu.enclaves), 1);
-            number("total", server_us(), 1);
+            number(out, "appliance", per_session(cpu.appliance), 1);
+            number(out, "enclaves", per_session(cpu.enclaves), 1);
+            number(out, "total", server_us(), 1);
         }
-        number("load_generator", per_session(cpu.client), 1);
+        number(out, "load_generator", per_session(cpu.client), 1);
         out.end_object();
+        if (!options.remote) {
+            out.key("stage_us_per_session").begin_object();
+            for (std::size_t i = 0; i < stages.seconds.size(); ++i)
+                number(out, Stages::kNames[i], stage_us(i), 1);
+            out.end_object();
+        }
         out.key("plain_libsecp256k1_cpu_us").begin_object();
-        number("cached", plain.cached_us, 1);
-        number("uncached", plain.uncached_us, 1);
+        number(out, "cached", plain.cached_us, 1);
+        number(out, "uncached", plain.uncached_us, 1);
         out.end_object();
         if (!options.remote) {
             out.key("ratio").begin_object();
-            number("cached", server_us() / plain.cached_us, 2);
-            number("uncached", server_us() / plain.uncached_us, 2);
+            number(out, "cached", server_us() / plain.cached_us, 2);
+            number(out, "uncached", server_us() / plain.uncached_us, 2);
             out.end_object();
         }
         return out.end_object().take();
@@ -180,6 +152,13 @@ asio::awaitable<Result<std::string>> bench_sign(SignOptions options) {
             co_return explained(std::move(warm).error());
         progress.done(std::to_string(options.warm_up) + " sessions");
     }
+    Stages before_stages;
+    if (fleet) {
+        auto stages = co_await stages_of(rest);
+        if (!stages)
+            co_return explained(std::move(stages).error());
+        before_stages = *stages;
+    }
     progress.begin("signing");
     const Cpu before = Cpu::now(fleet.get());
     auto load = co_await run_load(rest, keys, options.sessions, options.concurrency, options.verify_every, progress);
@@ -187,6 +166,14 @@ asio::awaitable<Result<std::string>> bench_sign(SignOptions options) {
     if (!load)
         co_return explained(std::move(load).error());
     progress.done(std::to_string(options.sessions) + " sessions");
+    Stages spent_stages;
+    if (fleet) {
+        auto stages = co_await stages_of(rest);
+        if (!stages)
+            co_return explained(std::move(stages).error());
+        for (std::size_t i = 0; i < spent_stages.seconds.size(); ++i)
+            spent_stages.seconds[i] = stages->seconds[i] - before_stages.seconds[i];
+    }
 
     progress.begin("plain ceremony");
     auto plain = measure_plain_ceremony(options.participants);
@@ -201,7 +188,7 @@ asio::awaitable<Result<std::string>> bench_sign(SignOptions options) {
         progress.done();
     }
     std::sort(load->latencies.begin(), load->latencies.end());
-    const Report report{options, std::move(*load), spent, *plain};
+    const Report report{options, std::move(*load), spent, spent_stages, *plain};
     co_return options.json ? report.json() : report.text();
 }
 

@@ -32,6 +32,27 @@ boost::asio::awaitable<int> sign(bench::SignOptions options) {
     co_return co_await finish(std::move(result));
 }
 
+boost::asio::awaitable<int> keygen(bench::KeygenOptions options) {
+    auto result = co_await bench::bench_keygen(options);
+    co_return co_await finish(std::move(result));
+}
+
+boost::asio::awaitable<int> scale(bench::ScaleOptions options) {
+    auto result = co_await bench::bench_scale(std::move(options));
+    co_return co_await finish(std::move(result));
+}
+
+boost::asio::awaitable<int> overload(bench::OverloadOptions options) {
+    auto result = co_await bench::bench_overload(options);
+    co_return co_await finish(std::move(result));
+}
+
+void add_common(CLI::App& app, unsigned& enclaves, bool& json, bool& quiet) {
+    app.add_option("--enclaves", enclaves, "Simulated enclaves to start")->check(CLI::Range(1, 64))->capture_default_str();
+    app.add_flag("--json", json, "Print one JSON object");
+    app.add_flag("-q,--quiet", quiet, "Show no progress on standard error");
+}
+
 boost::asio::awaitable<int> idle(bench::IdleOptions options) {
     auto result = co_await bench::bench_idle(options);
     co_return co_await finish(std::move(result));
@@ -73,6 +94,45 @@ Run prepare_bench_sign(CLI::App& app) {
         }
         return run_command([command] { return sign(command->bench); });
     };
+}
+
+Run prepare_bench_keygen(CLI::App& app) {
+    auto options = std::make_shared<bench::KeygenOptions>();
+    app.add_option("--participants", options->participants, "Participants of each key")->check(CLI::Range(2, 1000))->capture_default_str();
+    app.add_option("--keygens", options->keygens, "Keys to make")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+    app.add_option("--concurrency", options->concurrency, "Keygens under way at any time")->check(CLI::Range(1, 1000))->capture_default_str();
+    add_common(app, options->enclaves, options->json, options->quiet);
+    app.footer("A keygen lasts from POST /keygen until the client has recomputed the aggregate key; its participants join one after the other.\n"
+               "Memory is what the processes hold at the end.\n\nExample:\n  keymeld bench keygen --participants 1000 --keygens 1");
+    return [options] { return run_command([options] { return keygen(*options); }); };
+}
+
+Run prepare_bench_scale(CLI::App& app) {
+    auto options = std::make_shared<bench::ScaleOptions>();
+    app.add_option("--signers", options->signers, "Numbers of signers to measure")->delimiter(',')->check(CLI::Range(2, 1000))->capture_default_str();
+    app.add_option("--work", options->work, "Sessions times signers at each point")->check(CLI::Range(1, 10'000'000))->capture_default_str();
+    app.add_option("--stored", options->stored, "Then: start, memory and latency with so many completed keygens in the database; 0: not measured")
+        ->check(CLI::Range(0, 10'000'000))
+        ->capture_default_str();
+    add_common(app, options->enclaves, options->json, options->quiet);
+    app.footer("The curve is CPU time of appliance and enclaves a session, beside bare libsecp256k1 calls in the same run. scripts/plot-growth makes a\n"
+               "picture of the JSON. The database is filled with copies of one keygen, through the storage plugin.\n\n"
+               "Example:\n  keymeld bench scale --signers 2,3,5,10,20,50,100 --stored 100000 --json");
+    return [options] { return run_command([options] { return scale(*options); }); };
+}
+
+Run prepare_bench_overload(CLI::App& app) {
+    auto options = std::make_shared<bench::OverloadOptions>();
+    app.add_option("--sessions", options->sessions, "Sessions that find the peak")->check(CLI::Range(1, 10'000'000))->capture_default_str();
+    app.add_option("--factor", options->factor, "Offered, as a multiple of the peak")->check(CLI::Range(1.0, 100.0))->capture_default_str();
+    app.add_option("--seconds", options->seconds, "Length of the overload")->check(CLI::Range(1, 3600))->capture_default_str();
+    app.add_option("--in-flight", options->in_flight, "The appliance's limits: max_inflight_requests")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    add_common(app, options->enclaves, options->json, options->quiet);
+    app.footer("Sessions are offered by the clock, whoever still waits. A refusal must come with Retry-After; what was accepted must be signed.\n\n"
+               "Example:\n  keymeld bench overload --factor 4 --seconds 20");
+    return [options] { return run_command([options] { return overload(*options); }); };
 }
 
 Run prepare_bench_idle(CLI::App& app) {

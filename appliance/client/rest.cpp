@@ -166,8 +166,12 @@ class RestClient::Impl {
                 co_return std::move(*answer);
             const bool again = (answer->status == 429 || answer->status == 503) && repeat < m_options.repeats &&
                                answer->retry_after_seconds;
-            if (!again)
-                co_return error_of(*answer);
+            if (!again) {
+                Error error = error_of(*answer);
+                if (answer->retry_after_seconds)
+                    error.facts.emplace("retry_after", std::to_string(*answer->retry_after_seconds));
+                co_return error;
+            }
             const auto executor = co_await asio::this_coro::executor;
             asio::steady_timer timer(executor, std::chrono::seconds(std::min(*answer->retry_after_seconds, 30u)));
             boost::system::error_code ignored;
@@ -361,7 +365,10 @@ Async<Status> RestClient::ready() {
 }
 
 Async<Result<std::string>> RestClient::get_text(std::string path) {
-    auto answer = co_await m_impl->call({"GET", std::move(path)});
+    Impl::Call request; // with braces inside the co_await, GCC 12 would destroy it twice
+    request.method = "GET";
+    request.path = std::move(path);
+    auto answer = co_await m_impl->call(std::move(request));
     if (!answer)
         co_return std::move(answer).error();
     co_return std::move(answer->body);

@@ -111,7 +111,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
 
     std::size_t connections() const { return m_connections.size(); }
     std::size_t in_flight() const { return m_in_flight; }
-    std::chrono::nanoseconds busy() const { return m_busy; }
+    std::chrono::nanoseconds busy() const { return m_busy.total(); }
 
   private:
     struct Acceptor {
@@ -172,7 +172,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     bool m_sweeping = false;
     bool m_stopping = false;
     std::size_t m_in_flight = 0;
-    std::chrono::nanoseconds m_busy{0};
+    BusyTime m_busy;
     std::uint64_t m_body_bytes = 0;
     RateLimiter m_limiter;
 };

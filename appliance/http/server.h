@@ -51,7 +51,7 @@ class Server {
 
     std::size_t connections() const;
     std::size_t requests_in_flight() const;
-    /// Time spent so far on parsing requests and writing answers.
+    /// CPU time spent so far on parsing requests and writing answers.
     std::chrono::nanoseconds busy() const;
 
   private:

@@ -110,7 +110,7 @@ struct Metrics::Families {
                          .Add({});
     Members<Counter> stages{prometheus::BuildCounter()
                                 .Name("keymeld_stage_seconds_total")
-                                .Help("Time spent by stage: http, engine, storage, link, crypto (inside the enclaves)")
+                                .Help("CPU time by stage: http, engine, storage, link, crypto (inside the enclaves)")
                                 .Register(registry),
                             {"stage"}};
     Members<Counter> musig{prometheus::BuildCounter()

@@ -63,7 +63,11 @@ class EnclaveLink::Impl : public std::enable_shared_from_this<EnclaveLink::Impl>
     bool up() const { return m_state == State::Up; }
     const SignerHello* signer() const { return up() ? &m_signer : nullptr; }
     std::size_t in_flight() const { return m_pending.size(); }
-    LinkCounters counters() const { return m_counters; }
+    LinkCounters counters() const {
+        LinkCounters counters = m_counters;
+        counters.busy = m_busy.total();
+        return counters;
+    }
 
   private:
     enum class State { Created, Connecting, Hello, Verifying, Up, Waiting, Stopped };
@@ -125,12 +129,13 @@ class EnclaveLink::Impl : public std::enable_shared_from_this<EnclaveLink::Impl>
     unsigned m_failures = 0;
     std::minstd_rand m_jitter;
     LinkCounters m_counters;
+    BusyTime m_busy;
 };
 
 // ---- Requests -------------------------------------------------------------------------------------------------------
 
 void EnclaveLink::Impl::submit(wire::Request& request, SteadyTime deadline, Handler handler) {
-    const Stopwatch busy(m_counters.busy);
+    const Stopwatch busy(m_busy);
     auto refuse = [&](Error error) {
         asio::post(m_executor, [handler = std::move(handler), error = std::move(error)]() mutable {
             std::move(handler)(Result<wire::Response>(std::move(error)));
@@ -171,7 +176,7 @@ void EnclaveLink::Impl::flush() {
         const ByteView unsent = m_writer.unsent();
         error_code error;
         const std::size_t written = [&] {
-            const Stopwatch busy(m_counters.busy);
+            const Stopwatch busy(m_busy);
             return m_socket->write_some(asio::buffer(unsent.data(), unsent.size()), error);
         }();
         if (error == asio::error::would_block || error == asio::error::try_again) {
@@ -271,7 +276,7 @@ void EnclaveLink::Impl::on_frame(ByteView payload) {
     wire::Response response;
     Status parsed;
     {
-        const Stopwatch busy(m_counters.busy);
+        const Stopwatch busy(m_busy);
         parsed = parse_message(payload, response);
     }
     if (!parsed)

@@ -73,7 +73,7 @@ struct LinkCounters {
     std::uint64_t responses = 0; ///< received, hellos included
     std::uint64_t writes = 0;    ///< system calls that wrote something
     std::uint64_t reads = 0;     ///< system calls that read something
-    std::chrono::nanoseconds busy{0}; ///< time spent on coding and writing
+    std::chrono::nanoseconds busy{0}; ///< CPU time spent on coding and writing
 };
 
 class EnclaveLink {

@@ -65,7 +65,7 @@ Status ping(SignerCore& core, const Call& call, wire::PingResult& result) {
     result.set_active_signings(static_cast<std::uint32_t>(core.attempts.active()));
     result.set_cpu_micros(micros(usage.ru_utime) + micros(usage.ru_stime));
     result.set_command_micros(static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(core.command_time).count()));
+        std::chrono::duration_cast<std::chrono::microseconds>(core.command_time.total()).count()));
     return {};
 }
 

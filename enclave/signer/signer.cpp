@@ -1,7 +1,6 @@
 #include "enclave/signer/signer.h"
 
 #include "core/base/log.h"
-#include "core/base/stopwatch.h"
 #include "core/protocol/enclave.pb.h"
 #include "core/protocol/failure.h"
 #include "core/secure/locked_pool.h"

@@ -2,8 +2,7 @@
 // Internal to enclave/signer.
 #pragma once
 
-#include <chrono>
-
+#include "core/base/stopwatch.h"
 #include "core/musig/key_agg_cache.h"
 #include "enclave/signer/keygen_store.h"
 #include "enclave/signer/peer_directory.h"
@@ -31,7 +30,7 @@ struct SignerCore {
     KeygenStore store; // after `attempts`, which its sessions leave when they die
     musig::KeyAggCache aggregates;
     std::uint64_t signatures = 0;
-    std::chrono::nanoseconds command_time{0};
+    BusyTime command_time;
 };
 
 /// The circumstances of one request.
