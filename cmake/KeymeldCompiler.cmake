@@ -18,7 +18,8 @@ set(KEYMELD_PLUGIN_DIR "${CMAKE_BINARY_DIR}/lib/keymeld/plugins")
 find_program(KEYMELD_CCACHE ccache)
 if(KEYMELD_CCACHE)
   # pch_defines,time_macros: precompiled headers and ccache work together only with these.
-  set(keymeld_launcher "${CMAKE_COMMAND}" -E env
+  # NOHASHDIR: the same file compiled in another checkout is the same.
+  set(keymeld_launcher "${CMAKE_COMMAND}" -E env "CCACHE_NOHASHDIR=1"
       "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
       "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" "${KEYMELD_CCACHE}")
   set(CMAKE_CXX_COMPILER_LAUNCHER "${keymeld_launcher}")
@@ -52,6 +53,9 @@ if(KEYMELD_IMAGE)
     -ffunction-sections -fdata-sections)
 endif()
 if(KEYMELD_SANITIZE)
+  # Half the time to compile, and better stacks.
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1")
+  set(CMAKE_C_FLAGS_RELEASE "-O1")
   add_compile_options(-fsanitize=${KEYMELD_SANITIZE} -fno-sanitize-recover=all -g1)
   add_link_options(-fsanitize=${KEYMELD_SANITIZE})
   # Asio keeps freed blocks and coroutine frames for reuse, which hides a use after free from AddressSanitizer.

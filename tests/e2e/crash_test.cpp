@@ -48,11 +48,15 @@ class Crash : public ::testing::Test {
     /// Runs a request and does `deed` after `delay`, whether it is answered by then or not.
     template <class T> static T run_with(Async<T> request, microseconds delay, const std::function<void()>& deed) {
         boost::asio::steady_timer timer(loop(), delay);
-        timer.async_wait([&](const boost::system::error_code& error) {
-            if (!error)
+        // It may be due and queued when the request has ended: then it does nothing in a later run of the loop.
+        const auto due = std::make_shared<bool>(true);
+        timer.async_wait([&deed, due](const boost::system::error_code& error) {
+            if (!error && *due)
                 deed();
         });
-        return run(std::move(request)); // a timer that is still running is cancelled with its object
+        T answer = run(std::move(request));
+        *due = false;
+        return answer;
     }
     microseconds moment(microseconds most) {
         return microseconds(std::uniform_int_distribution<std::int64_t>(0, most.count())(m_random));

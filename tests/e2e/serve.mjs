@@ -119,14 +119,19 @@ test('long polls and streams end when it stops', async () => {
   await ready(appliance);
   const session = new Keygen(appliance, [new User(), new User()]);
   assert.equal((await session.create()).status, 200);
-  const stream = new Promise((resolve) => {
-    http.get(`${one.url}/api/v1/keygen/${session.id}/events`, { headers: session.header() }, (response) => {
-      response.resume();
-      response.on('close', () => resolve('closed'));
+  let stream;
+  await new Promise((streaming) => {
+    stream = new Promise((resolve) => {
+      http.get(`${one.url}/api/v1/keygen/${session.id}/events`, { headers: session.header() }, (response) => {
+        streaming();
+        response.resume();
+        response.on('close', () => resolve('closed'));
+      });
     });
   });
   const poll = session.status(session.users[0], '?wait=60');
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  // Time to be authenticated and held, on a busy machine too: a request that is not there yet is rightly refused with 503.
+  await new Promise((resolve) => setTimeout(resolve, 3000));
   const start = Date.now();
   one.signal('SIGTERM');
   const answer = await poll;
