@@ -36,8 +36,9 @@ constexpr auto kAskTime = 2s;     ///< for one attempt at the signer
 constexpr auto kPause = 50ms;
 constexpr std::uint8_t kBeat = 0xb7;
 // Beside the image's own command line, as a hypervisor adds what its machine needs; not measured. An emulated machine that gets no processor
-// time for a while fails the kernel's test of its timer, and the kernel gives up.
-constexpr const char* kMachineArguments = " no_timer_check";
+// time for a while fails the kernel's test of its timer, and the kernel gives up. And it has no keyboard controller: the restart that the image
+// asks for would boot it again in the same machine, where a triple fault ends QEMU.
+constexpr const char* kMachineArguments = " no_timer_check reboot=t";
 constexpr unsigned kFirstCid = 16; // each machine has a vsock device of its own: the number may be the same
 
 Async<void> pause(std::chrono::milliseconds time) {
