@@ -98,6 +98,46 @@ TEST_F(EngineFailure, SessionsFinishWhileEnclavesComeAndGo) {
         p.expect_signature(p.outcome(accepted[i]), keygen, messages[i]);
 }
 
+TEST_F(EngineFailure, NewSigningsAreRefusedWhileThereIsEnoughWorkAndWhatWasAcceptedGoesOn) {
+    Rig rig(signers, 3, {{"max_inflight_requests", "12"}}); // a quarter of it may be worked on
+    rig.wait_healthy(3);
+    Party p(rig, {.participants = 3});
+    Party asking(rig, {.participants = 3, .policies = {ApprovalPolicy::Header}});
+    const auto keygen = p.complete();
+    const auto other = asking.complete();
+    // What waits for approvals is no work.
+    std::vector<engine::CreateSigning> waiting;
+    for (int i = 0; i < 4; ++i) {
+        waiting.push_back(asking.signing(some_message(10 + i)));
+        ASSERT_TRUE(rig.run(rig->create_signing(waiting.back())).has_value());
+    }
+    signers.freeze(0);
+    std::vector<std::pair<engine::CreateSigning, std::shared_ptr<std::optional<Result<engine::CreateSigningAnswer>>>>> begun;
+    for (int i = 0; i < 3; ++i) {
+        const auto request = p.signing(some_message(20 + i));
+        begun.emplace_back(request, rig.begin(rig->create_signing(request)));
+    }
+    rig.sleep(milliseconds(300)); // all three have reached the enclaves
+    const auto late = p.signing(message);
+    const auto refused = rig.run(rig->create_signing(late));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, Errc::Overloaded);
+    signers.thaw(0);
+    for (auto& [request, answer] : begun) {
+        const auto created = rig.end(answer);
+        ASSERT_TRUE(created.has_value()) << created.error().detail;
+        p.expect_signature(p.outcome(request.id), keygen, request.message_hash);
+    }
+    const auto accepted = rig.run(rig->create_signing(late)); // nothing of it was used up
+    ASSERT_TRUE(accepted.has_value()) << accepted.error().detail;
+    p.expect_signature(p.outcome(late.id), keygen, message);
+    for (const engine::CreateSigning& request : waiting) {
+        const auto approved = rig.run(rig->approve(asking.approval(request.id, 0)));
+        ASSERT_TRUE(approved.has_value()) << approved.error().detail;
+        asking.expect_signature(asking.outcome(request.id), other, request.message_hash);
+    }
+}
+
 TEST_F(EngineFailure, AFrozenEnclaveIsGivenUpAndTheSessionGoesOnWhenItIsBack) {
     Rig rig(signers, 3);
     rig.wait_healthy(3);
