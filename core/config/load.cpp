@@ -227,8 +227,8 @@ Result<Enclave> read_enclave(const Context& context, const Node& node) {
     return out;
 }
 
-/// A session spread over enclaves of several kinds is only as good as the weakest: one root for all, unless the file says that it is
-/// meant.
+/// A session spread over enclaves of several kinds is only as good as the weakest: one root for
+/// all, unless the file says that it is meant.
 Status check_mixture(const Config& config) {
     if (config.allow_mixed_fleet)
         return {};

@@ -32,7 +32,8 @@ std::uint8_t* GuestMemory::Mapping::bytes() const {
     return static_cast<std::uint8_t*>(m_base) + m_region.file_offset;
 }
 
-Result<GuestMemory> GuestMemory::map(std::span<const MemoryRegion> regions, std::vector<OwnedFd> files) {
+Result<GuestMemory> GuestMemory::map(std::span<const MemoryRegion> regions,
+                                     std::vector<OwnedFd> files) {
     if (regions.size() != files.size())
         return fail(Errc::InvalidArgument, "memory regions and files differ in number");
     GuestMemory memory;
@@ -43,14 +44,17 @@ Result<GuestMemory> GuestMemory::map(std::span<const MemoryRegion> regions, std:
         struct stat status {};
         if (__builtin_add_overflow(region.file_offset, region.size, &end_in_file) ||
             __builtin_add_overflow(region.guest_address, region.size, &ignored) ||
-            __builtin_add_overflow(region.user_address, region.size, &ignored) || region.size == 0 ||
-            ::fstat(files[i].get(), &status) != 0 || end_in_file > static_cast<std::uint64_t>(status.st_size))
+            __builtin_add_overflow(region.user_address, region.size, &ignored) ||
+            region.size == 0 || ::fstat(files[i].get(), &status) != 0 ||
+            end_in_file > static_cast<std::uint64_t>(status.st_size))
             return fail(Errc::InvalidArgument, "a memory region is not inside its file");
         // From the start of the file: an offset need not be a multiple of the page size.
         const auto length = static_cast<std::size_t>(end_in_file);
-        void* const base = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, files[i].get(), 0);
+        void* const base =
+            ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, files[i].get(), 0);
         if (base == MAP_FAILED)
-            return fail(Errc::Io, std::string("guest memory cannot be mapped: ") + std::strerror(errno));
+            return fail(Errc::Io,
+                        std::string("guest memory cannot be mapped: ") + std::strerror(errno));
         memory.m_mappings.emplace_back(region, base, length);
     }
     return memory;

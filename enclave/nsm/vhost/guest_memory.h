@@ -1,5 +1,5 @@
-// The memory of a virtual machine, shared with a vhost-user back-end. Library keymeld_nsm_vhost only: a tool for tests and the
-// demo, never part of an image.
+// The memory of a virtual machine, shared with a vhost-user back-end. Library keymeld_nsm_vhost
+// only: a tool for tests and the demo, never part of an image.
 #pragma once
 
 #include <cstdint>
@@ -44,9 +44,10 @@ class GuestMemory {
     GuestMemory(GuestMemory&&) noexcept = default;
     GuestMemory& operator=(GuestMemory&&) noexcept = default;
 
-    /// Maps `files[i]` for `regions[i]`. `Errc::Io`; `Errc::InvalidArgument` for a region that its file does not hold, or that
-    /// wraps around.
-    static Result<GuestMemory> map(std::span<const MemoryRegion> regions, std::vector<OwnedFd> files);
+    /// Maps `files[i]` for `regions[i]`. `Errc::Io`; `Errc::InvalidArgument` for a region that its
+    /// file does not hold, or that wraps around.
+    static Result<GuestMemory> map(std::span<const MemoryRegion> regions,
+                                   std::vector<OwnedFd> files);
 
     /// The bytes at a guest or front-end address; empty unless one region holds all of them.
     MutableByteView at_guest(std::uint64_t address, std::uint64_t size) const;
@@ -58,7 +59,8 @@ class GuestMemory {
         Mapping(MemoryRegion region, void* base, std::size_t length)
             : m_region(region), m_base(base), m_length(length) {}
         Mapping(Mapping&& other) noexcept
-            : m_region(other.m_region), m_base(std::exchange(other.m_base, nullptr)), m_length(other.m_length) {}
+            : m_region(other.m_region), m_base(std::exchange(other.m_base, nullptr)),
+              m_length(other.m_length) {}
         Mapping& operator=(Mapping&&) = delete;
         ~Mapping();
 
@@ -71,7 +73,8 @@ class GuestMemory {
         std::size_t m_length;
     };
 
-    MutableByteView find(std::uint64_t address, std::uint64_t size, std::uint64_t MemoryRegion::*start) const;
+    MutableByteView find(std::uint64_t address, std::uint64_t size,
+                         std::uint64_t MemoryRegion::*start) const;
 
     std::vector<Mapping> m_mappings;
 };

@@ -1,4 +1,5 @@
-// keymeld-nsm-device: the security module of one virtual machine that runs an enclave image without Nitro.
+// keymeld-nsm-device: the security module of one virtual machine that runs an enclave image without
+// Nitro.
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -36,7 +37,8 @@ Result<OwnedFd> listen_at(const std::string& path) {
     path.copy(address.sun_path, path.size());
     OwnedFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ::unlink(path.c_str()); // of a machine that is gone
-    if (!socket.open() || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+    if (!socket.open() ||
+        ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(socket.get(), 1) != 0)
         return fail(Errc::Io, "cannot listen at " + path + ": " + std::strerror(errno));
     return socket;
@@ -55,7 +57,8 @@ Result<attestation::PcrSet> measure(const std::string& path) {
         return fail(image.error().code, path + ": " + image.error().detail);
     attestation::PcrSet pcrs = image->measure();
     if (image->signature) {
-        const auto pcr8 = eif::verify_signature(*image->signature, pcrs.at(attestation::PcrIndex::of<0>()));
+        const auto pcr8 =
+            eif::verify_signature(*image->signature, pcrs.at(attestation::PcrIndex::of<0>()));
         if (!pcr8)
             return fail(pcr8.error().code, path + ": " + pcr8.error().detail);
         pcrs.emplace(attestation::PcrIndex::of<8>(), *pcr8);
@@ -67,7 +70,8 @@ Status serve(const Options& options) {
     KEYMELD_CHECK(secure::harden_process());
     KEYMELD_TRY(auto pcrs, measure(options.eif));
     KEYMELD_TRY(auto pki, SimPki::load(options.pki));
-    KEYMELD_TRY(const auto module, SoftwareNsm::create(std::move(pki), {.pcrs = std::move(pcrs), .clock_ms = {}}));
+    KEYMELD_TRY(const auto module,
+                SoftwareNsm::create(std::move(pki), {.pcrs = std::move(pcrs), .clock_ms = {}}));
     KEYMELD_TRY(const OwnedFd listener, listen_at(options.socket));
     std::cout << "listening" << std::endl;
     OwnedFd connection;
@@ -76,20 +80,31 @@ Status serve(const Options& options) {
     while (!connection.open() && errno == EINTR);
     ::unlink(options.socket.c_str());
     if (!connection.open())
-        return fail(Errc::Io, std::string("accepting the virtual machine: ") + std::strerror(errno));
+        return fail(Errc::Io,
+                    std::string("accepting the virtual machine: ") + std::strerror(errno));
     VhostUserNsm device(std::move(connection), *module);
     return device.serve();
 }
 
 int run(int argc, char** argv) {
     Options options;
-    CLI::App app("Security module of a virtual machine that runs an enclave image, for tests and the demo. It protects nothing: its "
+    CLI::App app("Security module of a virtual machine that runs an enclave image, for tests and "
+                 "the demo. It protects nothing: its "
                  "documents lead to a simulator's root.",
                  "keymeld-nsm-device");
-    app.add_option("--socket", options.socket, "unix socket for QEMU's vhost-user-test-device")->required()->type_name("PATH");
-    app.add_option("--pki", options.pki, "folder with root.pem and root-key.pem (made by keymeld-enclave --sim-init)")->required()->type_name("DIR");
-    app.add_option("--eif", options.eif, "the image that the machine boots: measured into the registers")->required()->type_name("FILE");
-    app.footer("Serves one virtual machine and ends with it. Prints \"listening\" when QEMU may connect.");
+    app.add_option("--socket", options.socket, "unix socket for QEMU's vhost-user-test-device")
+        ->required()
+        ->type_name("PATH");
+    app.add_option("--pki", options.pki,
+                   "folder with root.pem and root-key.pem (made by keymeld-enclave --sim-init)")
+        ->required()
+        ->type_name("DIR");
+    app.add_option("--eif", options.eif,
+                   "the image that the machine boots: measured into the registers")
+        ->required()
+        ->type_name("FILE");
+    app.footer(
+        "Serves one virtual machine and ends with it. Prints \"listening\" when QEMU may connect.");
     CLI11_PARSE(app, argc, argv);
     const Status status = serve(options);
     if (status)

@@ -57,8 +57,12 @@ template <class T> void append(Bytes& out, T number) {
     out.insert(out.end(), first, first + sizeof number);
 }
 
-Error system_error(const char* what) { return fail(Errc::Io, std::string(what) + ": " + std::strerror(errno)); }
-Error broken(const std::string& what) { return fail(Errc::InvalidArgument, "vhost-user: " + what); }
+Error system_error(const char* what) {
+    return fail(Errc::Io, std::string(what) + ": " + std::strerror(errno));
+}
+Error broken(const std::string& what) {
+    return fail(Errc::InvalidArgument, "vhost-user: " + what);
+}
 
 } // namespace
 
@@ -67,7 +71,8 @@ VhostUserNsm::VhostUserNsm(OwnedFd connection, NsmTransport& module)
 
 Status VhostUserNsm::serve() {
     for (;;) {
-        std::array<pollfd, 2> waiting{{{m_connection.get(), POLLIN, 0}, {m_kick.get(), POLLIN, 0}}}; // a negative one is skipped
+        std::array<pollfd, 2> waiting{{{m_connection.get(), POLLIN, 0},
+                                       {m_kick.get(), POLLIN, 0}}}; // a negative one is skipped
         if (::poll(waiting.data(), waiting.size(), -1) < 0) {
             if (errno == EINTR)
                 continue;
@@ -106,7 +111,8 @@ Result<bool> VhostUserNsm::receive(Message& out) {
         return false;
     if (got < 0)
         return system_error("receiving from the virtual machine");
-    for (cmsghdr* part_of = CMSG_FIRSTHDR(&message); part_of != nullptr; part_of = CMSG_NXTHDR(&message, part_of)) {
+    for (cmsghdr* part_of = CMSG_FIRSTHDR(&message); part_of != nullptr;
+         part_of = CMSG_NXTHDR(&message, part_of)) {
         if (part_of->cmsg_level != SOL_SOCKET || part_of->cmsg_type != SCM_RIGHTS)
             continue;
         const std::size_t count = (part_of->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -119,11 +125,12 @@ Result<bool> VhostUserNsm::receive(Message& out) {
     out.request = number_at<std::uint32_t>(header, 0);
     out.flags = number_at<std::uint32_t>(header, 4);
     const auto size = number_at<std::uint32_t>(header, 8);
-    if (static_cast<std::size_t>(got) != kHeader || (out.flags & kVersionMask) != kVersion || size > kMaxPayload ||
-        (message.msg_flags & MSG_CTRUNC) != 0)
+    if (static_cast<std::size_t>(got) != kHeader || (out.flags & kVersionMask) != kVersion ||
+        size > kMaxPayload || (message.msg_flags & MSG_CTRUNC) != 0)
         return broken("a malformed message");
     out.payload.resize(size);
-    if (size > 0 && ::recv(m_connection.get(), out.payload.data(), size, MSG_WAITALL) != static_cast<ssize_t>(size))
+    if (size > 0 && ::recv(m_connection.get(), out.payload.data(), size, MSG_WAITALL) !=
+                        static_cast<ssize_t>(size))
         return broken("a message that ends early");
     return true;
 }
@@ -192,12 +199,14 @@ Status VhostUserNsm::set_memory(Message& message) {
     if (message.payload.size() < 8)
         return broken("a memory table that ends early");
     const auto count = number_at<std::uint32_t>(message.payload, 0);
-    if (count > kMaxFiles || count != message.files.size() || message.payload.size() < 8 + count * kEntry)
+    if (count > kMaxFiles || count != message.files.size() ||
+        message.payload.size() < 8 + count * kEntry)
         return broken("a memory table that ends early");
     std::vector<MemoryRegion> regions;
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t at = 8 + i * kEntry;
-        regions.push_back({number_at<std::uint64_t>(message.payload, at), number_at<std::uint64_t>(message.payload, at + 8),
+        regions.push_back({number_at<std::uint64_t>(message.payload, at),
+                           number_at<std::uint64_t>(message.payload, at + 8),
                            number_at<std::uint64_t>(message.payload, at + 16),
                            number_at<std::uint64_t>(message.payload, at + 24)});
     }
@@ -225,7 +234,8 @@ Status VhostUserNsm::set_queue(Message& message) {
         if (message.payload.size() < 40)
             return broken("ring addresses that end early");
         m_located = false;
-        m_queue.set_addresses(number_at<std::uint64_t>(message.payload, 8), number_at<std::uint64_t>(message.payload, 24),
+        m_queue.set_addresses(number_at<std::uint64_t>(message.payload, 8),
+                              number_at<std::uint64_t>(message.payload, 24),
                               number_at<std::uint64_t>(message.payload, 16));
         return {};
     }
@@ -256,7 +266,8 @@ Status VhostUserNsm::reply(std::uint32_t request, ByteView payload) {
     append(out, kVersion | kIsReply);
     append(out, static_cast<std::uint32_t>(payload.size()));
     out.insert(out.end(), payload.begin(), payload.end());
-    if (::send(m_connection.get(), out.data(), out.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(out.size()))
+    if (::send(m_connection.get(), out.data(), out.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(out.size()))
         return system_error("answering the virtual machine");
     return {};
 }

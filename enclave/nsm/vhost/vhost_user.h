@@ -1,8 +1,10 @@
-// A security module as a vhost-user back-end: the virtio device 33 of a virtual machine, for booting an enclave image without
-// Nitro. Sources: QEMU's vhost-user protocol; Linux drivers/misc/nsm.c for the shape of the queue (request and answer are two
-// buffers of their own, answered together).
+// A security module as a vhost-user back-end: the virtio device 33 of a virtual machine, for
+// booting an enclave image without Nitro. Sources: QEMU's vhost-user protocol; Linux
+// drivers/misc/nsm.c for the shape of the queue (request and answer are two buffers of their own,
+// answered together).
 //
-// Library keymeld_nsm_vhost: a tool for tests and the demo, never part of an image, and never installed.
+// Library keymeld_nsm_vhost: a tool for tests and the demo, never part of an image, and never
+// installed.
 #pragma once
 
 #include <array>
@@ -17,11 +19,12 @@ namespace keymeld::nsm {
 /// One virtual machine, from its connection to its end. Thread rule: one thread.
 class VhostUserNsm {
   public:
-    /// `connection`: an accepted unix stream socket of the front-end. `module` answers the guest and must outlive this.
+    /// `connection`: an accepted unix stream socket of the front-end. `module` answers the guest
+    /// and must outlive this.
     VhostUserNsm(OwnedFd connection, NsmTransport& module);
 
-    /// Serves until the front-end closes the connection. `Errc::Io`; `Errc::InvalidArgument` for anything that a front-end or a
-    /// driver must not send: the connection is given up then.
+    /// Serves until the front-end closes the connection. `Errc::Io`; `Errc::InvalidArgument` for
+    /// anything that a front-end or a driver must not send: the connection is given up then.
     Status serve();
 
   private:

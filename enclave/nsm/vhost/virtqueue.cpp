@@ -23,19 +23,25 @@ template <class T> void write(MutableByteView memory, std::size_t offset, T valu
     std::memcpy(memory.data() + offset, &value, sizeof value);
 }
 
-/// A field that the driver and we read and write at the same time. locate() has seen to its alignment.
+/// A field that the driver and we read and write at the same time. locate() has seen to its
+/// alignment.
 std::atomic_ref<std::uint16_t> shared(MutableByteView ring, std::size_t offset) {
     return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(ring.data() + offset));
 }
 
-bool aligned(MutableByteView memory, std::uintptr_t to) { return reinterpret_cast<std::uintptr_t>(memory.data()) % to == 0; }
+bool aligned(MutableByteView memory, std::uintptr_t to) {
+    return reinterpret_cast<std::uintptr_t>(memory.data()) % to == 0;
+}
 
-Error broken(const char* what) { return fail(Errc::InvalidArgument, std::string("the virtqueue is broken: ") + what); }
+Error broken(const char* what) {
+    return fail(Errc::InvalidArgument, std::string("the virtqueue is broken: ") + what);
+}
 
 } // namespace
 
 bool Chain::all(bool device_writes) const {
-    return std::ranges::all_of(parts, [&](const Part& part) { return part.device_writes == device_writes; });
+    return std::ranges::all_of(
+        parts, [&](const Part& part) { return part.device_writes == device_writes; });
 }
 
 Status VirtQueue::set_size(std::uint32_t size) {
@@ -45,7 +51,8 @@ Status VirtQueue::set_size(std::uint32_t size) {
     return {};
 }
 
-void VirtQueue::set_addresses(std::uint64_t descriptors, std::uint64_t available, std::uint64_t used) {
+void VirtQueue::set_addresses(std::uint64_t descriptors, std::uint64_t available,
+                              std::uint64_t used) {
     m_descriptor_address = descriptors;
     m_available_address = available;
     m_used_address = used;
@@ -66,7 +73,8 @@ Status VirtQueue::locate(const GuestMemory& memory) {
 Result<std::optional<Chain>> VirtQueue::peek(std::uint16_t ahead) const {
     if (m_size == 0)
         return broken("it was not set up");
-    const std::uint16_t published = shared(m_available, kIndex).load(std::memory_order_acquire); // before its entries
+    const std::uint16_t published =
+        shared(m_available, kIndex).load(std::memory_order_acquire); // before its entries
     const auto waiting = static_cast<std::uint16_t>(published - m_next_available);
     if (waiting > m_size)
         return broken("more is available than it holds");
@@ -82,7 +90,8 @@ Result<std::optional<Chain>> VirtQueue::peek(std::uint16_t ahead) const {
         const auto descriptor = read<RingDescriptor>(m_descriptors, index * sizeof(RingDescriptor));
         if ((descriptor.flags & RingDescriptor::kIndirect) != 0)
             return broken("an indirect descriptor, which was not offered");
-        chain.parts.push_back({descriptor.address, descriptor.size, (descriptor.flags & RingDescriptor::kDeviceWrites) != 0});
+        chain.parts.push_back({descriptor.address, descriptor.size,
+                               (descriptor.flags & RingDescriptor::kDeviceWrites) != 0});
         if ((descriptor.flags & RingDescriptor::kNext) == 0)
             return std::optional(std::move(chain));
         index = descriptor.next;

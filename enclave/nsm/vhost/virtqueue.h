@@ -53,10 +53,12 @@ class VirtQueue {
     void set_base(std::uint16_t next) { m_next_available = next; }
     std::uint16_t base() const { return m_next_available; }
 
-    /// Finds the rings in `memory` again, after SET_MEM_TABLE or SET_VRING_ADDR. `Errc::InvalidArgument` if it does not hold them.
+    /// Finds the rings in `memory` again, after SET_MEM_TABLE or SET_VRING_ADDR.
+    /// `Errc::InvalidArgument` if it does not hold them.
     Status locate(const GuestMemory& memory);
 
-    /// The next available buffer, left in the ring; nullopt: none. `Errc::InvalidArgument` for a broken ring.
+    /// The next available buffer, left in the ring; nullopt: none. `Errc::InvalidArgument` for a
+    /// broken ring.
     Result<std::optional<Chain>> peek(std::uint16_t ahead = 0) const;
     /// Takes the buffer that peek(0) gave and hands it back with `written` bytes in it.
     void give_back(const Chain& chain, std::uint32_t written);

@@ -1,5 +1,5 @@
-// The security module as a device of a virtual machine: the other end, front-end and driver, is played here over a real socket,
-// shared memory and event descriptors.
+// The security module as a device of a virtual machine: the other end, front-end and driver, is
+// played here over a real socket, shared memory and event descriptors.
 #include <atomic>
 #include <cstring>
 #include <thread>
@@ -30,7 +30,8 @@ constexpr std::uint64_t kGuestBase = 0x100000;
 constexpr std::uint64_t kUserBase = 0x7f0000000000;
 constexpr std::uint64_t kFileOffset = 0x120; // need not be a multiple of the page size
 constexpr std::size_t kMemory = 0x10000;
-constexpr std::size_t kDescriptors = 0, kAvailable = 0x1000, kUsed = 0x2000, kRequest = 0x3000, kAnswer = 0x5000;
+constexpr std::size_t kDescriptors = 0, kAvailable = 0x1000, kUsed = 0x2000, kRequest = 0x3000,
+                      kAnswer = 0x5000;
 constexpr std::uint64_t kFeatures = 1ull << 30 | 1ull << 32;
 constexpr std::uint32_t kNeedReply = 8;
 
@@ -41,11 +42,13 @@ class Machine {
         int ends[2];
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         m_socket = OwnedFd(ends[0]);
-        m_device = std::thread([this, &module, end = ends[1]] { m_result = VhostUserNsm(OwnedFd(end), module).serve(); });
+        m_device = std::thread([this, &module, end = ends[1]] {
+            m_result = VhostUserNsm(OwnedFd(end), module).serve();
+        });
         m_file = OwnedFd(::memfd_create("guest", MFD_CLOEXEC));
         EXPECT_EQ(::ftruncate(m_file.get(), kFileOffset + kMemory), 0);
-        m_base = static_cast<std::uint8_t*>(
-            ::mmap(nullptr, kFileOffset + kMemory, PROT_READ | PROT_WRITE, MAP_SHARED, m_file.get(), 0));
+        m_base = static_cast<std::uint8_t*>(::mmap(
+            nullptr, kFileOffset + kMemory, PROT_READ | PROT_WRITE, MAP_SHARED, m_file.get(), 0));
         m_kick = OwnedFd(::eventfd(0, EFD_CLOEXEC));
         m_call = OwnedFd(::eventfd(0, EFD_CLOEXEC));
     }
@@ -62,8 +65,10 @@ class Machine {
         return m_result;
     }
 
-    void send(std::uint32_t request, const std::vector<std::uint64_t>& words, int file = -1, std::uint32_t flags = 0) {
-        const std::uint32_t header[3] = {request, 1 | flags, static_cast<std::uint32_t>(words.size() * 8)};
+    void send(std::uint32_t request, const std::vector<std::uint64_t>& words, int file = -1,
+              std::uint32_t flags = 0) {
+        const std::uint32_t header[3] = {request, 1 | flags,
+                                         static_cast<std::uint32_t>(words.size() * 8)};
         iovec parts[2] = {{const_cast<std::uint32_t*>(header), sizeof header},
                           {const_cast<std::uint64_t*>(words.data()), words.size() * 8}};
         msghdr message{};
@@ -79,11 +84,13 @@ class Machine {
             part->cmsg_len = CMSG_LEN(sizeof(int));
             std::memcpy(CMSG_DATA(part), &file, sizeof file);
         }
-        ::sendmsg(m_socket.get(), &message, MSG_NOSIGNAL); // it may have hung up by now: hang_up() tells
+        ::sendmsg(m_socket.get(), &message,
+                  MSG_NOSIGNAL); // it may have hung up by now: hang_up() tells
     }
 
     /// The number that answers; nullopt: the device hung up.
-    std::optional<std::uint64_t> ask(std::uint32_t request, const std::vector<std::uint64_t>& words = {},
+    std::optional<std::uint64_t> ask(std::uint32_t request,
+                                     const std::vector<std::uint64_t>& words = {},
                                      std::uint32_t flags = 0) {
         send(request, words, -1, flags);
         struct {
@@ -128,17 +135,22 @@ class Machine {
     bool interrupted(int milliseconds) {
         pollfd entry{m_call.get(), POLLIN, 0};
         std::uint64_t count = 0;
-        return ::poll(&entry, 1, milliseconds) == 1 && ::read(m_call.get(), &count, sizeof count) == sizeof count;
+        return ::poll(&entry, 1, milliseconds) == 1 &&
+               ::read(m_call.get(), &count, sizeof count) == sizeof count;
     }
 
-    template <class T> void put(std::size_t at, T value) { std::memcpy(m_base + kFileOffset + at, &value, sizeof value); }
+    template <class T> void put(std::size_t at, T value) {
+        std::memcpy(m_base + kFileOffset + at, &value, sizeof value);
+    }
     template <class T> T get(std::size_t at) const {
         T value;
         std::memcpy(&value, m_base + kFileOffset + at, sizeof value);
         return value;
     }
-    void describe(std::uint16_t index, std::uint64_t address, std::size_t size, std::uint16_t flags, std::uint16_t next = 0) {
-        put(kDescriptors + index * sizeof(RingDescriptor), RingDescriptor{address, static_cast<std::uint32_t>(size), flags, next});
+    void describe(std::uint16_t index, std::uint64_t address, std::size_t size, std::uint16_t flags,
+                  std::uint16_t next = 0) {
+        put(kDescriptors + index * sizeof(RingDescriptor),
+            RingDescriptor{address, static_cast<std::uint32_t>(size), flags, next});
     }
     void publish(std::uint16_t descriptor) {
         put(kAvailable + 4 + (m_published % 2) * 2, descriptor);
@@ -157,7 +169,8 @@ class Machine {
         kick();
     }
     std::atomic_ref<std::uint16_t> index(std::size_t ring) const {
-        return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(m_base + kFileOffset + ring + 2));
+        return std::atomic_ref<std::uint16_t>(
+            *reinterpret_cast<std::uint16_t*>(m_base + kFileOffset + ring + 2));
     }
     std::uint16_t used() const { return index(kUsed).load(std::memory_order_acquire); }
     RingUsed used_at(std::uint16_t n) const { return get<RingUsed>(kUsed + 4 + (n % 2) * 8); }
@@ -200,7 +213,9 @@ class NsmVhost : public testing::Test {
     void SetUp() override {
         auto pki = SimPki::create(temp.path() / "pki", "/proc/self/exe");
         ASSERT_TRUE(pki);
-        module = SoftwareNsm::create(std::move(*pki), {.pcrs = {{PcrIndex::of<0>(), filled(1)}}, .clock_ms = {}}).value();
+        module = SoftwareNsm::create(std::move(*pki),
+                                     {.pcrs = {{PcrIndex::of<0>(), filled(1)}}, .clock_ms = {}})
+                     .value();
     }
     TempDir temp;
     std::unique_ptr<SoftwareNsm> module;
@@ -221,8 +236,9 @@ TEST_F(NsmVhost, GivesADriverWhatTheModuleGives) {
     const Bytes nonce(32, 7);
     const auto document = client.attest(Bytes(33, 2), std::nullopt, nonce);
     ASSERT_TRUE(document) << document.error().detail;
-    const AttestationVerifier verifier(TrustAnchor::from_pem_file(temp.path() / "pki" / "root.pem").value(),
-                                       PcrPolicy::make({{.name = "it", .required = {{PcrIndex::of<0>(), filled(1)}}}}).value());
+    const AttestationVerifier verifier(
+        TrustAnchor::from_pem_file(temp.path() / "pki" / "root.pem").value(),
+        PcrPolicy::make({{.name = "it", .required = {{PcrIndex::of<0>(), filled(1)}}}}).value());
     const auto verified = verifier.verify(*document, {.nonce = nonce, .now_ms = unix_millis()});
     EXPECT_TRUE(verified) << verified.error().detail;
     // An error of the module is an answer like any other.
@@ -237,17 +253,20 @@ TEST_F(NsmVhost, AnswersNothingBeforeTheQueueIsEnabled) {
     machine.set_memory();
     machine.set_rings();
     machine.set_events();
-    machine.request(as_bytes("\x6b" "DescribeNSM"));
+    machine.request(as_bytes("\x6b"
+                             "DescribeNSM"));
     EXPECT_EQ(machine.ask(17), 1u);
     EXPECT_EQ(machine.ask(17), 1u); // two turns of its loop later
     EXPECT_EQ(machine.used(), 0u);
     EXPECT_TRUE(machine.interrupted(0)); // that of the descriptor
     machine.enable();
-    EXPECT_TRUE(machine.interrupted(20'000)) << "what was asked before is answered now, without another kick";
+    EXPECT_TRUE(machine.interrupted(20'000))
+        << "what was asked before is answered now, without another kick";
     EXPECT_EQ(machine.used(), 2u);
     // Stopped: it says where it stands, and answers nothing any more.
     EXPECT_EQ(machine.ask(11, {0}), 2ull << 32);
-    machine.request(as_bytes("\x6b" "DescribeNSM"));
+    machine.request(as_bytes("\x6b"
+                             "DescribeNSM"));
     EXPECT_EQ(machine.ask(17), 1u);
     EXPECT_EQ(machine.used(), 2u);
     EXPECT_TRUE(machine.hang_up());
@@ -263,7 +282,8 @@ TEST_F(NsmVhost, ConfirmsWhatItIsAskedToConfirm) {
 TEST_F(NsmVhost, WaitsForTheBufferOfTheAnswer) {
     Machine machine(*module);
     machine.boot();
-    const ByteView request = as_bytes("\x6b" "DescribeNSM");
+    const ByteView request = as_bytes("\x6b"
+                                      "DescribeNSM");
     for (std::size_t i = 0; i < request.size(); ++i)
         machine.put(kRequest + i, request[i]);
     machine.describe(0, kGuestBase + kRequest, 5, RingDescriptor::kNext, 1); // in two pieces
@@ -281,7 +301,9 @@ struct Attack {
     const char* name;
     void (*play)(Machine&);
 };
-void PrintTo(const Attack& attack, std::ostream* out) { *out << attack.name; }
+void PrintTo(const Attack& attack, std::ostream* out) {
+    *out << attack.name;
+}
 
 class NsmVhostAttack : public NsmVhost, public testing::WithParamInterface<Attack> {};
 
@@ -299,7 +321,8 @@ TEST_P(NsmVhostAttack, EndsTheConnectionAndNothingElse) {
     EXPECT_TRUE(NsmClient(std::make_unique<Driver>(next)).describe());
 }
 
-const Bytes kAsk = to_bytes(as_bytes("\x6b" "DescribeNSM"));
+const Bytes kAsk = to_bytes(as_bytes("\x6b"
+                                     "DescribeNSM"));
 
 INSTANTIATE_TEST_SUITE_P(
     All, NsmVhostAttack,
@@ -332,7 +355,8 @@ INSTANTIATE_TEST_SUITE_P(
         Attack{"AnswerOutsideOfMemory",
                [](Machine& m) {
                    m.describe(0, kGuestBase + kRequest, 5, 0);
-                   m.describe(1, kGuestBase + kMemory - 4, kMaxResponse, RingDescriptor::kDeviceWrites);
+                   m.describe(1, kGuestBase + kMemory - 4, kMaxResponse,
+                              RingDescriptor::kDeviceWrites);
                    m.publish(0);
                    m.publish(1);
                    m.kick();
@@ -377,8 +401,15 @@ INSTANTIATE_TEST_SUITE_P(
                    m.index(kAvailable).store(3);
                    m.kick();
                }},
-        Attack{"RingsOutsideOfMemory", [](Machine& m) { m.send(9, {0, kUserBase + kMemory - 8, kUserBase + kUsed, kUserBase + kAvailable, 0}); }},
-        Attack{"RingsAtOddAddresses", [](Machine& m) { m.send(9, {0, kUserBase + 4, kUserBase + kUsed, kUserBase + kAvailable, 0}); }},
+        Attack{"RingsOutsideOfMemory",
+               [](Machine& m) {
+                   m.send(9, {0, kUserBase + kMemory - 8, kUserBase + kUsed, kUserBase + kAvailable,
+                              0});
+               }},
+        Attack{"RingsAtOddAddresses",
+               [](Machine& m) {
+                   m.send(9, {0, kUserBase + 4, kUserBase + kUsed, kUserBase + kAvailable, 0});
+               }},
         Attack{"QueueOfThree", [](Machine& m) { m.send(8, {3ull << 32}); }},
         Attack{"QueueOfNone", [](Machine& m) { m.send(8, {0}); }},
         Attack{"QueueTooLarge", [](Machine& m) { m.send(8, {512ull << 32}); }},
@@ -395,7 +426,10 @@ INSTANTIATE_TEST_SUITE_P(
                    const OwnedFd file(::memfd_create("small", MFD_CLOEXEC));
                    m.send(5, {1, UINT64_MAX - 2, 0x1000, kUserBase, UINT64_MAX}, file.get());
                }},
-        Attack{"MemoryWithoutFiles", [](Machine& m) { m.send(5, {1, kGuestBase, kMemory, kUserBase, 0}); }},
+        Attack{"MemoryWithoutFiles",
+               [](Machine& m) {
+                   m.send(5, {1, kGuestBase, kMemory, kUserBase, 0});
+               }},
         Attack{"FeatureNotOffered", [](Machine& m) { m.send(2, {kFeatures | 1ull << 28}); }},
         Attack{"RequestNotOffered", [](Machine& m) { m.send(24, {0}); }},
         Attack{"ShortMessage", [](Machine& m) { m.send(2, {}); }}),
