@@ -93,6 +93,16 @@ Api::Answer Api::dispatch(Call& call) {
     case Operation::RejectSigning: co_return co_await reject_signing(call);
     case Operation::SigningStatus: co_return co_await signing_status(call);
     case Operation::SigningEvents: co_return co_await signing_events(call);
+    case Operation::ReserveKey: co_return co_await reserve_key(call);
+    case Operation::ImportKey: co_return co_await import_key(call);
+    case Operation::GenerateKey: co_return co_await generate_key(call);
+    case Operation::ListKeys: co_return co_await list_keys(call);
+    case Operation::KeyStatus: co_return co_await key_status(call);
+    case Operation::DeleteKey: co_return co_await delete_key(call);
+    case Operation::KeepKey: co_return co_await keep_key(call);
+    case Operation::SignSingle: co_return co_await sign_single(call);
+    case Operation::SignSingleBatch: co_return co_await sign_single_batch(call);
+    case Operation::SingleSigningStatus: co_return co_await single_signing_status(call);
     case Operation::Health: co_return json_response(encode(m_engine.health(), m_settings.version));
     case Operation::Ready: co_return ready();
     case Operation::Version: co_return version();
@@ -144,7 +154,7 @@ http::Response Api::preflight(const RouteMatch& match) const {
     response.status = 204;
     response.headers.emplace_back("Access-Control-Allow-Methods", match.allow);
     response.headers.emplace_back("Access-Control-Allow-Headers",
-                                  "Content-Type, X-Session-HMAC, X-Signing-HMAC, Last-Event-ID, Authorization");
+                                  "Content-Type, X-Session-HMAC, X-Signing-HMAC, X-User-Signature, Last-Event-ID, Authorization");
     response.headers.emplace_back("Access-Control-Max-Age", "600");
     return response;
 }

@@ -56,6 +56,16 @@ class Api final : public http::Service {
     Answer reject_signing(Call& call);
     Answer signing_status(Call& call);
     Answer signing_events(Call& call);
+    Answer reserve_key(Call& call);
+    Answer import_key(Call& call);
+    Answer generate_key(Call& call);
+    Answer list_keys(Call& call);
+    Answer key_status(Call& call);
+    Answer delete_key(Call& call);
+    Answer keep_key(Call& call);
+    Answer sign_single(Call& call);
+    Answer sign_single_batch(Call& call);
+    Answer single_signing_status(Call& call);
 
     http::Response list_enclaves() const;
     Result<http::Response> enclave_public_key(const Call& call) const;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 
+#include "appliance/api/decode_fields.h"
 #include "appliance/http/target.h"
 #include "appliance/json/document.h"
 #include "core/base/hex.h"
@@ -17,45 +18,6 @@ namespace {
 
 constexpr std::uint64_t kMaxU32 = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t kMaxU64 = std::numeric_limits<std::uint64_t>::max();
-/// rest-v1.md 5.1; both kinds of plaintext are far below the upper bound.
-constexpr std::size_t kMinBlob = 61;
-constexpr std::size_t kMaxBlob = 1024;
-constexpr std::size_t kMaxWord = 64;
-
-Result<ByteArray<33>> public_key(const json::Object& body, std::string_view name) {
-    KEYMELD_TRY(const Bytes sec1, body.bytes(name, json::BytesForm::Array, {33, 65}));
-    const auto key = crypto::PlainPubKey::parse(sec1);
-    if (!key)
-        return body.invalid(name, "must be a valid SEC 1 point, compressed or uncompressed");
-    return key->bytes();
-}
-
-Result<ByteArray<32>> bytes32(const json::Object& body, std::string_view name, json::BytesForm form) {
-    KEYMELD_TRY(const Bytes bytes, body.bytes(name, form, {32}));
-    ByteArray<32> out{};
-    std::copy(bytes.begin(), bytes.end(), out.begin());
-    return out;
-}
-
-Result<bitcoin::TweakConfig> tweak_config(const json::Object& body, std::string_view name) {
-    bitcoin::TweakConfig config;
-    if (!body.has(name))
-        return config;
-    KEYMELD_TRY(const auto tweak, body.object(name));
-    KEYMELD_TRY(const std::string type, tweak.text("type", kMaxWord));
-    const auto known = bitcoin::parse_tweak_type(type);
-    if (!known)
-        return tweak.invalid("type", "is not a known tweak type");
-    config.type = *known;
-    if (config.has_value()) {
-        const bool root = config.type == bitcoin::TweakType::TaprootWithMerkleRoot;
-        const std::string_view value = root ? "merkle_root" : "tweak";
-        KEYMELD_TRY(config.value32, bytes32(tweak, value, json::BytesForm::Array));
-        if (!config.validate())
-            return tweak.invalid(value, "must be below the group order");
-    }
-    return config;
-}
 
 /// 4.9: empty is refused, 64 hex characters are the message in clear, everything else must look like hex-JSON. The enclave opens it.
 Result<std::optional<std::string>> encrypted_message(const json::Object& body, std::string_view name) {
@@ -92,10 +54,6 @@ std::optional<std::uint64_t> decimal(std::string_view text) {
     if (text.empty() || error != std::errc() || end != text.data() + text.size())
         return std::nullopt;
     return value;
-}
-
-Error bad_parameter(std::string name, const std::string& rule) {
-    return fail(Errc::ValidationFailed, name + " " + rule).with("parameter", name);
 }
 
 } // namespace

@@ -227,7 +227,7 @@ std::string encode_version(std::string_view version, bool attestation) {
     w.begin_object().member("service", "KeyMeld Gateway").member("version", version).member("api_version", "v1");
     w.key("features").begin_object();
     for (const std::string_view feature : {"service_participation", "user_authentication", "enclave_isolation",
-                                           "bound_approvals", "ecies_aad", "key_order", "long_poll", "events"})
+                                           "bound_approvals", "ecies_aad", "key_order", "long_poll", "events", "single_keys"})
         w.member(feature, true);
     w.member("attestation", attestation).end_object().end_object();
     return w.take();

@@ -21,6 +21,17 @@ std::string encode(const engine::RegisterAnswer& answer);
 std::string encode(const engine::KeygenView& view);
 std::string encode(const engine::CreateSigningAnswer& answer);
 std::string encode(const engine::SigningView& view);
+std::string encode(const engine::ReservedKey& key);
+/// The answer to import and generate.
+std::string encode_made(const engine::KeyView& key);
+/// The answer to keep.
+std::string encode_kept(const engine::KeyView& key, const KeygenId& keygen);
+std::string encode_keys(const UserId& user, const std::vector<engine::KeyView>& keys);
+std::string encode_status(const engine::KeyView& key);
+std::string encode_deleted(const KeyId& key, const UserId& user);
+std::string encode(const engine::SingleSigningView& view);
+/// `errors_and_answers`: complete JSON objects.
+std::string encode_batch(const std::vector<std::string>& errors_and_answers);
 std::string encode(const engine::HealthView& view, std::string_view version);
 /// The 200 body of /ready.
 std::string encode_ready(const engine::ReadyView& view);

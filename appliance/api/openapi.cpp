@@ -67,6 +67,8 @@ void write_security(json::Writer& w, const Route& route, bool keygen_token) {
         return;
     case Auth::SessionHmac: w.key("security").raw(R"([{"SessionHmac":[]}])"); return;
     case Auth::SigningHmac: w.key("security").raw(R"([{"SigningHmac":[]}])"); return;
+    case Auth::UserSignature: w.key("security").raw(R"([{"UserSignature":[]}])"); return;
+    case Auth::SessionAndUser: w.key("security").raw(R"([{"SessionHmac":[],"UserSignature":[]}])"); return;
     }
 }
 
@@ -78,7 +80,7 @@ std::map<unsigned, std::set<std::string_view>> errors_of(const Route& route, boo
         all.push_back(Errc::ValidationFailed);
     if (route.body != Body::None)
         all.insert(all.end(), {Errc::MalformedJson, Errc::BodyTooLarge, Errc::UnsupportedMediaType});
-    const bool authenticated = route.auth == Auth::SessionHmac || route.auth == Auth::SigningHmac;
+    const bool authenticated = route.auth != Auth::None && route.auth != Auth::OperatorToken;
     if (authenticated)
         all.insert(all.end(), {Errc::NonceReplayed, Errc::EnclaveUnavailable});
     if (authenticated || (route.auth == Auth::OperatorToken && keygen_token))
@@ -160,7 +162,7 @@ std::string make_openapi(std::string_view version, bool keygen_token) {
         .end_object();
     w.key("servers").raw(R"([{"url":"/api/v1"}])");
     w.key("tags").raw(
-        R"([{"name":"enclaves"},{"name":"keygen"},{"name":"signing"},{"name":"operations"}])");
+        R"([{"name":"enclaves"},{"name":"keygen"},{"name":"signing"},{"name":"keys"},{"name":"operations"}])");
     write_paths(w, keygen_token);
     w.key("components").begin_object().key("schemas").begin_object();
     for (const Schema& schema : schemas())
@@ -171,6 +173,8 @@ std::string make_openapi(std::string_view version, bool keygen_token) {
         .raw(R"({"type":"apiKey","in":"header","name":"X-Session-HMAC","description":"<nonce>:<hmac>, fresh for each request; HMAC-SHA256 under the session secret over <keygen id>:<user id>:<nonce>."})");
     w.key("SigningHmac")
         .raw(R"({"type":"apiKey","in":"header","name":"X-Signing-HMAC","description":"<user_id>:<nonce>:<signature>, fresh for each request; compact low-S ECDSA over SHA-256 of <user id>:<nonce>."})");
+    w.key("UserSignature")
+        .raw(R"({"type":"apiKey","in":"header","name":"X-User-Signature","description":"<nonce>:<signature>, fresh for each request; compact low-S ECDSA by the key's authentication key over SHA-256 of <key id or signing session id><user id> and the raw nonce bytes."})");
     if (keygen_token)
         w.key("OperatorToken").raw(R"({"type":"http","scheme":"bearer"})");
     w.end_object().end_object().end_object();

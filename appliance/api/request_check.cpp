@@ -28,7 +28,7 @@ Status take_arguments(Call& call, const RouteMatch& match) {
             if (!id)
                 return fail(Errc::ValidationFailed, std::string(names[i]) + " must be a UUID")
                     .with("parameter", std::string(names[i]));
-            call.session_id = *id;
+            (names[i] == "user_id" ? call.user_id : names[i] == "key_id" ? call.key_id : call.session_id) = *id;
         }
     }
     return {};
@@ -49,6 +49,20 @@ std::optional<std::string_view> header_value(const http::Request& request, std::
     return value == nullptr ? std::nullopt : std::optional<std::string_view>(*value);
 }
 
+Status take_session_header(Call& call) {
+    const auto value = header_value(call.request, "X-Session-HMAC");
+    KEYMELD_CHECK(crypto::SessionHmacHeader::parse(value));
+    call.auth_header = std::string(*value);
+    return {};
+}
+
+Status take_user_header(Call& call) {
+    const auto value = header_value(call.request, "X-User-Signature");
+    KEYMELD_CHECK(crypto::UserSignatureHeader::parse(value));
+    call.user_header = std::string(*value);
+    return {};
+}
+
 Status take_auth(Call& call, const CheckSettings& settings) {
     switch (call.route->auth) {
     case Auth::None: return {};
@@ -58,12 +72,11 @@ Status take_auth(Call& call, const CheckSettings& settings) {
         KEYMELD_TRY(call.auth_header, bearer_token(call.request));
         return {};
     }
-    case Auth::SessionHmac: {
-        const auto value = header_value(call.request, "X-Session-HMAC");
-        KEYMELD_CHECK(crypto::SessionHmacHeader::parse(value));
-        call.auth_header = std::string(*value);
-        return {};
-    }
+    case Auth::SessionHmac: return take_session_header(call);
+    case Auth::UserSignature: return take_user_header(call);
+    case Auth::SessionAndUser:
+        KEYMELD_CHECK(take_session_header(call));
+        return take_user_header(call);
     case Auth::SigningHmac: {
         const auto value = header_value(call.request, "X-Signing-HMAC");
         KEYMELD_CHECK(crypto::SigningHmacHeader::parse(value));

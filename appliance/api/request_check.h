@@ -16,9 +16,12 @@ namespace keymeld::api {
 struct Call {
     const Route* route = nullptr;
     Uuid session_id;               ///< of the path, keygen or signing as the route says; zero if it has none
+    Uuid user_id;                  ///< of the path, where the route has one, as the next
+    Uuid key_id;
     std::uint32_t enclave_id = 0;  ///< of the path
     std::string file;              ///< of the path
     std::string auth_header;       ///< raw value; its syntax is right. For Auth::OperatorToken the token itself: secret
+    std::string user_header;       ///< X-User-Signature, its syntax is right
     http::Request request;
 };
 

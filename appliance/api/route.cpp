@@ -66,6 +66,16 @@ std::string_view text(Operation operation) {
     case Operation::RejectSigning: return "reject_signing";
     case Operation::SigningStatus: return "get_signing_status";
     case Operation::SigningEvents: return "follow_signing";
+    case Operation::ReserveKey: return "reserve_key";
+    case Operation::ImportKey: return "import_key";
+    case Operation::GenerateKey: return "generate_key";
+    case Operation::ListKeys: return "list_keys";
+    case Operation::KeyStatus: return "get_key_status";
+    case Operation::DeleteKey: return "delete_key";
+    case Operation::KeepKey: return "keep_keygen_key";
+    case Operation::SignSingle: return "sign_single";
+    case Operation::SignSingleBatch: return "sign_single_batch";
+    case Operation::SingleSigningStatus: return "get_single_signing_status";
     case Operation::Health: return "get_health";
     case Operation::Ready: return "get_ready";
     case Operation::Version: return "get_version";

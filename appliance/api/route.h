@@ -1,4 +1,4 @@
-// The route table of rest-v1.md section 4: the one list from which requests are served, 404 and 405 follow, metrics are labelled and
+// The route table of rest-v1.md section 4 and rest-keys.md: the one list from which requests are served, 404 and 405 follow, metrics are labelled and
 // /openapi.json is made. A route cannot be written down without saying how it is authenticated, and Api::dispatch() does not compile
 // before it knows what to run for its Operation.
 #pragma once
@@ -23,6 +23,8 @@ enum class Auth {
     OperatorToken, ///< a bearer token, where the operator has set one
     SessionHmac,   ///< X-Session-HMAC (3.2)
     SigningHmac,   ///< X-Signing-HMAC (3.3)
+    UserSignature, ///< X-User-Signature (rest-keys.md)
+    SessionAndUser, ///< X-Session-HMAC and X-User-Signature
 };
 
 enum class Operation {
@@ -39,6 +41,16 @@ enum class Operation {
     RejectSigning,
     SigningStatus,
     SigningEvents,
+    ReserveKey,
+    ImportKey,
+    GenerateKey,
+    ListKeys,
+    KeyStatus,
+    DeleteKey,
+    KeepKey,
+    SignSingle,
+    SignSingleBatch,
+    SingleSigningStatus,
     Health,
     Ready,
     Version,

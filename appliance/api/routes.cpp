@@ -6,6 +6,7 @@ namespace {
 constexpr std::string_view kEnclaves = "enclaves";
 constexpr std::string_view kKeygen = "keygen";
 constexpr std::string_view kSigning = "signing";
+constexpr std::string_view kKeys = "keys";
 constexpr std::string_view kOperations = "operations";
 
 constexpr std::string_view kEventStream = "text/event-stream";
@@ -23,7 +24,7 @@ std::vector<Success> event_successes() {
 
 std::vector<Route> make_routes() {
     std::vector<Route> table;
-    table.reserve(20);
+    table.reserve(30);
 
     // 4.1 - 4.3
     table.emplace_back(Method::Get, "/enclaves", Auth::None, Operation::ListEnclaves, Body::None, Place::Api,
@@ -157,6 +158,88 @@ std::vector<Route> make_routes() {
                                      .successes = event_successes(),
                                      .query = {},
                                      .errors = {Errc::NotAParticipant, Errc::NotFound}});
+
+    // rest-keys.md
+    table.emplace_back(Method::Post, "/keys/reserve", Auth::None, Operation::ReserveKey, Body::Json, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Reserve an id for a single key",
+                                     .text = "The reservation lapses after 10 minutes. Verify the attestation of the enclave before a key is encrypted to it.",
+                                     .request_schema = "ReserveKey",
+                                     .successes = {{.schema = "ReservedKey", .description = "To be used with import, generate or keep."}},
+                                     .query = {},
+                                     .errors = {Errc::EnclaveUnavailable}});
+    table.emplace_back(Method::Post, "/keys/import", Auth::UserSignature, Operation::ImportKey, Body::Json, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Import a key, encrypted to the enclave of the reservation",
+                                     .text = "Signed by auth_pubkey of the body. Idempotent by key_id.",
+                                     .request_schema = "ImportKey",
+                                     .successes = {{.schema = "KeyMade", .description = "The enclave holds the key."}},
+                                     .query = {},
+                                     .errors = {Errc::WrongEnclave, Errc::KeyMismatch, Errc::NotFound, Errc::DuplicateId, Errc::BlobReused}});
+    table.emplace_back(Method::Post, "/keys/generate", Auth::UserSignature, Operation::GenerateKey, Body::Json, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Generate a key inside the enclave of the reservation",
+                                     .text = "Signed by auth_pubkey of the body. The key never exists outside the enclave. Idempotent by key_id.",
+                                     .request_schema = "GenerateKey",
+                                     .successes = {{.schema = "KeyMade", .description = "The enclave holds the key."}},
+                                     .query = {},
+                                     .errors = {Errc::WrongEnclave, Errc::NotFound, Errc::DuplicateId}});
+    table.emplace_back(Method::Get, "/keys/{user_id}", Auth::UserSignature, Operation::ListKeys, Body::None, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "List the keys of the owner of one key",
+                                     .text = "Those of the same user with the same authentication key.",
+                                     .request_schema = {},
+                                     .successes = {{.schema = "KeyList", .description = "Oldest first."}},
+                                     .query = {{"key_id", "The key whose authentication key signed.", R"({"type":"string","format":"uuid"})"}},
+                                     .errors = {Errc::NotFound}});
+    table.emplace_back(Method::Get, "/keys/{user_id}/{key_id}/status", Auth::UserSignature, Operation::KeyStatus, Body::None, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Get the state of a key",
+                                     .text = "",
+                                     .request_schema = {},
+                                     .successes = {{.schema = "KeyStatus", .description = "The current state."}},
+                                     .query = {},
+                                     .errors = {Errc::NotFound}});
+    table.emplace_back(Method::Delete, "/keys/{user_id}/{key_id}", Auth::UserSignature, Operation::DeleteKey, Body::None, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Destroy a key",
+                                     .text = "It is gone from the enclave and from the database, with everything about it.",
+                                     .request_schema = {},
+                                     .successes = {{.schema = "KeyDeleted", .description = "It is gone."}},
+                                     .query = {},
+                                     .errors = {Errc::NotFound}});
+    table.emplace_back(Method::Post, "/keys/{user_id}/keygen/{keygen_id}", Auth::SessionAndUser, Operation::KeepKey, Body::Json, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Keep one's own key of a completed keygen as a single key",
+                                     .text = "Signed by the authentication key that is derived from the participant's key.",
+                                     .request_schema = "KeepKey",
+                                     .successes = {{.schema = "KeptKey", .description = "The key is a single key too; the keygen is as it was."}},
+                                     .query = {},
+                                     .errors = {Errc::NotAParticipant, Errc::NotFound, Errc::DuplicateId, Errc::WrongState}});
+    table.emplace_back(Method::Post, "/sign/single", Auth::UserSignature, Operation::SignSingle, Body::Json, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Sign a message with a single key",
+                                     .text = "One approval, one signature. The scope of the header is the key id.",
+                                     .request_schema = "SignSingle",
+                                     .successes = {{.schema = "SingleSigning", .description = "The signature, encrypted under the secret of the request."}},
+                                     .query = {},
+                                     .errors = {Errc::WrongEnclave, Errc::MessageMismatch, Errc::ApprovalExpired, Errc::NotPermitted, Errc::NotFound, Errc::DuplicateId}});
+    table.emplace_back(Method::Post, "/sign/single/batch", Auth::None, Operation::SignSingleBatch, Body::Json, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Sign up to 100 messages",
+                                     .text = "Each item is a request of its own, with its X-User-Signature as user_signature, and has its own result or error.",
+                                     .request_schema = "SignSingleBatch",
+                                     .successes = {{.schema = "SingleSigningBatch", .description = "Results in the order of the items."}},
+                                     .query = {},
+                                     .errors = {}});
+    table.emplace_back(Method::Get, "/sign/single/{signing_session_id}/status/{user_id}", Auth::UserSignature, Operation::SingleSigningStatus, Body::None, Place::Api,
+                       Documentation{.tag = kKeys,
+                                     .summary = "Get a signature again",
+                                     .text = "The scope of the header is the signing session id.",
+                                     .request_schema = {},
+                                     .successes = {{.schema = "SingleSigning", .description = "The signature."}},
+                                     .query = {wait_parameter()},
+                                     .errors = {Errc::NotFound}});
 
     // 4.14
     table.emplace_back(Method::Get, "/health", Auth::None, Operation::Health, Body::None, Place::Everywhere,

@@ -171,6 +171,95 @@ constexpr std::array kSchemas{
 "created_at":{"$ref":"#/components/schemas/UnixTime"},
 "updated_at":{"$ref":"#/components/schemas/UnixTime"}}})"},
 
+    // ---- rest-keys.md -----------------------------------------------------------------------------------------------
+    Schema{"CompressedKeyBytes", R"({"type":"array","items":{"$ref":"#/components/schemas/Byte"},"minItems":33,"maxItems":33})"},
+    Schema{"SignatureType", R"({"enum":["ecdsa","schnorr_bip340"]})"},
+    Schema{"KeyLabel", R"({"type":["string","null"],"minLength":1,"maxLength":64,"description":"No control characters. Public."})"},
+    Schema{"ReserveKey", R"({"type":"object","required":["user_id"],"properties":{"user_id":{"$ref":"#/components/schemas/Uuid"}}})"},
+    Schema{"ReservedKey", R"({"type":"object","required":["key_id","user_id","enclave_id","enclave_public_key","enclave_key_epoch","expires_at"],"properties":{
+"key_id":{"$ref":"#/components/schemas/Uuid"},
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"enclave_id":{"$ref":"#/components/schemas/U32"},
+"enclave_public_key":{"$ref":"#/components/schemas/Hex33"},
+"enclave_key_epoch":{"$ref":"#/components/schemas/U64"},
+"expires_at":{"$ref":"#/components/schemas/UnixTime"}}})"},
+    Schema{"ImportKey", R"({"type":"object","required":["key_id","user_id","encrypted_private_key","auth_pubkey","enclave_public_key"],"properties":{
+"key_id":{"$ref":"#/components/schemas/Uuid","description":"Reserved."},
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"encrypted_private_key":{"$ref":"#/components/schemas/EciesBlob"},
+"auth_pubkey":{"$ref":"#/components/schemas/CompressedKeyBytes"},
+"enclave_public_key":{"$ref":"#/components/schemas/Hex33","description":"To which the key was encrypted."},
+"ecies_aad":{"type":"boolean","default":false,"description":"The blob is bound to key_id, user_id and auth_pubkey."},
+"label":{"$ref":"#/components/schemas/KeyLabel"}}})"},
+    Schema{"GenerateKey", R"({"type":"object","required":["key_id","user_id","auth_pubkey"],"properties":{
+"key_id":{"$ref":"#/components/schemas/Uuid","description":"Reserved."},
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"auth_pubkey":{"$ref":"#/components/schemas/CompressedKeyBytes"},
+"label":{"$ref":"#/components/schemas/KeyLabel"},
+"allowed":{"type":"array","items":{"$ref":"#/components/schemas/SignatureType"},"minItems":1,"maxItems":2,"uniqueItems":true,"description":"Absent: both."},
+"encrypted_session_secret":{"type":["string","null"],"pattern":"^[0-9a-fA-F]{186}$","description":"ECIES of 32 raw bytes: then the answer has a key_tag under them."}}})"},
+    Schema{"KeyMade", R"({"type":"object","required":["key_id","user_id","enclave_id","public_key"],"properties":{
+"key_id":{"$ref":"#/components/schemas/Uuid"},
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"enclave_id":{"$ref":"#/components/schemas/U32"},
+"public_key":{"$ref":"#/components/schemas/Hex33"},
+"key_tag":{"type":"string","pattern":"^[0-9a-f]{64}$","description":"HMAC-SHA256 under the secret of the request over keymeld-single-key-v1:<key id>:<user id>:<auth key>:<public key>:<allowed>."}}})"},
+    Schema{"SingleKey", R"({"type":"object","required":["user_id","key_id","created_at","public_key","allowed"],"properties":{
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"key_id":{"$ref":"#/components/schemas/Uuid"},
+"created_at":{"$ref":"#/components/schemas/UnixTime"},
+"origin_keygen_session_id":{"$ref":"#/components/schemas/Uuid"},
+"public_key":{"$ref":"#/components/schemas/Hex33"},
+"label":{"type":"string"},
+"allowed":{"type":"array","items":{"$ref":"#/components/schemas/SignatureType"}},
+"enclave_id":{"$ref":"#/components/schemas/U32"}}})"},
+    Schema{"KeyList", R"({"type":"object","required":["user_id","keys"],"properties":{
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"keys":{"type":"array","items":{"$ref":"#/components/schemas/SingleKey"}}}})"},
+    Schema{"KeyStatus", R"({"type":"object","required":["key_id","user_id","status","created_at","public_key"],"properties":{
+"key_id":{"$ref":"#/components/schemas/Uuid"},
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"status":{"enum":["pending","processing","completed","failed"]},
+"error_message":{"type":"string"},
+"created_at":{"$ref":"#/components/schemas/UnixTime"},
+"public_key":{"$ref":"#/components/schemas/Hex33"},
+"enclave_id":{"$ref":"#/components/schemas/U32"}}})"},
+    Schema{"KeyDeleted", R"({"type":"object","required":["key_id","user_id","deleted"],"properties":{
+"key_id":{"$ref":"#/components/schemas/Uuid"},
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"deleted":{"const":true}}})"},
+    Schema{"KeepKey", R"({"type":"object","required":["key_id"],"properties":{
+"key_id":{"$ref":"#/components/schemas/Uuid","description":"Reserved."},
+"label":{"$ref":"#/components/schemas/KeyLabel"}}})"},
+    Schema{"KeptKey", R"({"type":"object","required":["key_id","user_id","keygen_session_id","public_key"],"properties":{
+"key_id":{"$ref":"#/components/schemas/Uuid"},
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"keygen_session_id":{"$ref":"#/components/schemas/Uuid"},
+"public_key":{"$ref":"#/components/schemas/Hex33"}}})"},
+    Schema{"SignSingle", R"({"type":"object","required":["user_id","key_id","encrypted_message","signature_type","encrypted_session_secret","approval_signature","approval_timestamp"],"properties":{
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"key_id":{"$ref":"#/components/schemas/Uuid"},
+"encrypted_message":{"type":"string","pattern":"^[0-9a-fA-F]{210}$","description":"Binary form with context session_data: hex of context length, context, nonce (12), AES-256-GCM ciphertext, tag (16). Plaintext: 64 hex characters."},
+"signature_type":{"$ref":"#/components/schemas/SignatureType"},
+"encrypted_session_secret":{"type":"string","pattern":"^[0-9a-fA-F]{186}$","description":"ECIES of 32 raw bytes."},
+"approval_signature":{"oneOf":[{"type":"array","items":{"$ref":"#/components/schemas/Byte"},"minItems":64,"maxItems":64},{"type":"string","pattern":"^[0-9a-fA-F]{128}$"}],"description":"Compact low-S ECDSA by the authentication key over the approval digest."},
+"approval_timestamp":{"$ref":"#/components/schemas/UnixTime"},
+"taproot_tweak":{"oneOf":[{"type":"object","required":["type"],"properties":{"type":{"enum":["none","unspendable_taproot"]}}},{"type":"object","required":["type","merkle_root"],"properties":{"type":{"const":"taproot_with_merkle_root"},"merkle_root":{"$ref":"#/components/schemas/Bytes32"}}}],"description":"BIP-340 only: sign for the output key. The approval digest then ends with the tweak."},
+"signing_session_id":{"oneOf":[{"$ref":"#/components/schemas/Uuid"},{"type":"null"}],"description":"Of the client: makes the request idempotent."}}})"},
+    Schema{"SignSingleBatch", R"({"type":"object","required":["items"],"properties":{
+"items":{"type":"array","minItems":1,"maxItems":100,"items":{"allOf":[{"$ref":"#/components/schemas/SignSingle"},
+{"type":"object","required":["user_signature"],"properties":{"user_signature":{"type":"string","description":"As X-User-Signature, over the item's key id."}}}]}}}})"},
+    Schema{"SingleSigning", R"({"type":"object","required":["signing_session_id","user_id","key_id","status"],"properties":{
+"signing_session_id":{"$ref":"#/components/schemas/Uuid"},
+"user_id":{"$ref":"#/components/schemas/Uuid"},
+"key_id":{"$ref":"#/components/schemas/Uuid"},
+"status":{"enum":["pending","processing","completed","failed"]},
+"encrypted_signature":{"type":"string","pattern":"^([0-9a-f]{2})+$","description":"Binary form with context signature; plaintext: 64 bytes."},
+"signature_type":{"$ref":"#/components/schemas/SignatureType"},
+"error_message":{"type":"string"}}})"},
+    Schema{"SingleSigningBatch", R"({"type":"object","required":["results"],"properties":{
+"results":{"type":"array","items":{"oneOf":[{"$ref":"#/components/schemas/SingleSigning"},{"$ref":"#/components/schemas/Error"}]}}}})"},
+
     // ---- 4.14 and 2.5 -----------------------------------------------------------------------------------------------
     Schema{"Health", R"({"type":"object","required":["status","version","active_sessions","healthy_enclaves","total_enclaves","database_stats"],"properties":{
 "status":{"enum":["healthy","degraded","unhealthy"]},

@@ -20,7 +20,9 @@ namespace {
 constexpr std::string_view kPrefix = "/api/v1";
 constexpr std::string_view kSessionHeader = "X-Session-HMAC";
 constexpr std::string_view kSigningHeader = "X-Signing-HMAC";
+constexpr std::string_view kUserHeader = "X-User-Signature";
 constexpr std::size_t kMaxText = 1 << 20;
+constexpr std::size_t kMaxKeys = 65'536;
 
 /// The codes that a REST answer can name.
 Errc code_of(std::string_view type) {
@@ -31,11 +33,8 @@ Errc code_of(std::string_view type) {
     return Errc::Internal;
 }
 
-/// The error that a non-2xx answer stands for.
-Error error_of(const HttpResponse& response) {
-    const std::string status = std::to_string(response.status);
-    auto document = json::Document::parse(response.body);
-    auto object = document ? document->object() : Result<json::Object>(fail(Errc::Internal, ""));
+/// The error of an error body (rest-v1.md 2.5).
+Error error_in(const Result<json::Object>& object, const std::string& status) {
     auto inner = object ? object->object("error") : Result<json::Object>(fail(Errc::Internal, ""));
     if (!inner)
         return fail(Errc::Internal, "the appliance answered " + status + " without an error body").with("http_status", status);
@@ -49,6 +48,13 @@ Error error_of(const HttpResponse& response) {
                 error.facts.emplace(name, **text);
     }
     return error;
+}
+
+/// The error that a non-2xx answer stands for.
+Error error_of(const HttpResponse& response) {
+    auto document = json::Document::parse(response.body);
+    const auto object = document ? document->object() : Result<json::Object>(fail(Errc::Internal, ""));
+    return error_in(object, std::to_string(response.status));
 }
 
 Result<bitcoin::PlainPubKey> point(const json::Object& object, std::string_view name, BytesForm form) {
@@ -119,12 +125,67 @@ Result<SigningStatusEntry> read_signing_status(const json::Object& object) {
     return entry;
 }
 
-void write_tweak(json::Writer& out, const bitcoin::TweakConfig& tweak) {
-    out.key("taproot_tweak_config").begin_object().member("type", bitcoin::text(tweak.type));
+Result<MadeKeyEntry> read_made_key(const json::Object& object) {
+    KEYMELD_TRY(const auto enclave, small_number(object, "enclave_id"));
+    KEYMELD_TRY(const auto key, point(object, "public_key", BytesForm::Hex));
+    MadeKeyEntry entry{enclave, key, std::nullopt};
+    if (object.has("key_tag")) {
+        KEYMELD_TRY(const Bytes tag, object.bytes("key_tag", BytesForm::Hex, {32}));
+        std::copy(tag.begin(), tag.end(), entry.tag.emplace().begin());
+    }
+    return entry;
+}
+
+Result<KeyEntry> read_key(const json::Object& object) {
+    KEYMELD_TRY(const Uuid id, object.uuid("key_id"));
+    KEYMELD_TRY(const auto enclave, small_number(object, "enclave_id"));
+    KEYMELD_TRY(const auto created_at, object.number("created_at", 0, UINT64_MAX));
+    KEYMELD_TRY(const auto key, point(object, "public_key", BytesForm::Hex));
+    KEYMELD_TRY(const auto names, object.texts("allowed", 8, 64));
+    bitcoin::AllowedSignatures allowed{false, false};
+    for (const std::string& name : names) {
+        allowed.ecdsa = allowed.ecdsa || name == bitcoin::text(bitcoin::SignatureType::Ecdsa);
+        allowed.schnorr_bip340 = allowed.schnorr_bip340 || name == bitcoin::text(bitcoin::SignatureType::SchnorrBip340);
+    }
+    KeyEntry entry{KeyId(id), enclave, created_at, key, allowed, {}, {}};
+    KEYMELD_TRY(entry.label, object.optional_text("label", 256));
+    if (object.has("origin_keygen_session_id")) {
+        KEYMELD_TRY(const Uuid origin, object.uuid("origin_keygen_session_id"));
+        entry.origin_keygen = KeygenId(origin);
+    }
+    return entry;
+}
+
+Result<SingleSigningEntry> read_single_signing(const json::Object& object) {
+    SingleSigningEntry entry;
+    KEYMELD_TRY(const Uuid id, object.uuid("signing_session_id"));
+    entry.id = SigningId(id);
+    KEYMELD_TRY(entry.status, object.text("status", 64));
+    KEYMELD_TRY(entry.encrypted_signature, object.optional_text("encrypted_signature", 4096));
+    return entry;
+}
+
+void write_tweak(json::Writer& out, const bitcoin::TweakConfig& tweak, std::string_view name = "taproot_tweak_config") {
+    out.key(name).begin_object().member("type", bitcoin::text(tweak.type));
     if (tweak.has_value())
         out.key(tweak.type == bitcoin::TweakType::TaprootWithMerkleRoot ? "merkle_root" : "tweak")
             .byte_array(tweak.value32);
     out.end_object();
+}
+
+/// The members of a request to sign, without the braces.
+void write_sign_single(json::Writer& out, const SignSingleBody& body) {
+    out.member("user_id", body.user_id)
+        .member("key_id", body.key_id)
+        .member("encrypted_message", body.encrypted_message)
+        .member("signature_type", bitcoin::text(body.type))
+        .key("encrypted_session_secret").hex(body.encrypted_session_secret)
+        .key("approval_signature").byte_array(body.approval_signature)
+        .member("approval_timestamp", body.approval_timestamp);
+    if (body.tweak.type != bitcoin::TweakType::None)
+        write_tweak(out, body.tweak, "taproot_tweak");
+    if (body.signing_id)
+        out.member("signing_session_id", *body.signing_id);
 }
 
 } // namespace
@@ -142,6 +203,7 @@ class RestClient::Impl {
         HeaderMaker header = {};
         unsigned wait_secs = 0;
         std::string bearer = {};
+        HeaderMaker user_header = {}; ///< X-User-Signature beside another header
     };
 
     /// Sends, and repeats what the appliance asks to be repeated; the answer is 2xx.
@@ -156,6 +218,12 @@ class RestClient::Impl {
                 if (!value)
                     co_return std::move(value).error();
                 request.headers.emplace_back(call.header_name, std::move(*value));
+            }
+            if (call.user_header) {
+                auto value = call.user_header();
+                if (!value)
+                    co_return std::move(value).error();
+                request.headers.emplace_back(kUserHeader, std::move(*value));
             }
             const SteadyTime deadline = std::chrono::steady_clock::now() + m_options.request_timeout +
                                         std::chrono::seconds(call.wait_secs);
@@ -340,6 +408,142 @@ Async<Result<SigningStatusEntry>> RestClient::signing_status(SigningId id, Heade
         path += "?wait=" + std::to_string(wait_secs);
     return m_impl->read<SigningStatusEntry>(
         {"GET", std::move(path), std::nullopt, kSigningHeader, std::move(signing_header), wait_secs}, read_signing_status);
+}
+
+// ---- Single keys ----------------------------------------------------------------------------------------------------
+
+Async<Result<ReservedKeyEntry>> RestClient::reserve_key(UserId user) {
+    json::Writer out;
+    out.begin_object().member("user_id", user).end_object();
+    return m_impl->read<ReservedKeyEntry>({"POST", "/keys/reserve", out.take()},
+                                          [](const json::Object& object) -> Result<ReservedKeyEntry> {
+                                              ReservedKeyEntry entry;
+                                              KEYMELD_TRY(const Uuid id, object.uuid("key_id"));
+                                              entry.id = KeyId(id);
+                                              KEYMELD_TRY(entry.enclave_id, small_number(object, "enclave_id"));
+                                              return entry;
+                                          });
+}
+
+Async<Result<MadeKeyEntry>> RestClient::import_key(const ImportKeyBody& body, HeaderMaker user_signature) {
+    json::Writer out;
+    out.begin_object()
+        .member("key_id", body.id)
+        .member("user_id", body.user_id)
+        .key("encrypted_private_key").hex(body.encrypted_private_key)
+        .key("auth_pubkey").byte_array(body.auth_pubkey)
+        .key("enclave_public_key").hex(body.enclave_public_key)
+        .member("ecies_aad", body.ecies_aad);
+    if (body.label)
+        out.member("label", *body.label);
+    out.end_object();
+    return m_impl->read<MadeKeyEntry>({"POST", "/keys/import", out.take(), kUserHeader, std::move(user_signature)},
+                                      read_made_key);
+}
+
+Async<Result<MadeKeyEntry>> RestClient::generate_key(const GenerateKeyBody& body, HeaderMaker user_signature) {
+    json::Writer out;
+    out.begin_object()
+        .member("key_id", body.id)
+        .member("user_id", body.user_id)
+        .key("auth_pubkey").byte_array(body.auth_pubkey)
+        .key("allowed").begin_array();
+    for (const auto type : {bitcoin::SignatureType::Ecdsa, bitcoin::SignatureType::SchnorrBip340})
+        if (body.allowed.has(type))
+            out.text(bitcoin::text(type));
+    out.end_array().key("encrypted_session_secret").hex(body.encrypted_session_secret);
+    if (body.label)
+        out.member("label", *body.label);
+    out.end_object();
+    return m_impl->read<MadeKeyEntry>({"POST", "/keys/generate", out.take(), kUserHeader, std::move(user_signature)},
+                                      read_made_key);
+}
+
+Async<Result<bitcoin::PlainPubKey>> RestClient::keep_key(KeygenId keygen, UserId user, KeyId id,
+                                                         std::optional<std::string> label, HeaderMaker session_header,
+                                                         HeaderMaker user_signature) {
+    json::Writer out;
+    out.begin_object().member("key_id", id);
+    if (label)
+        out.member("label", *label);
+    out.end_object();
+    Impl::Call call{"POST", "/keys/" + user.text() + "/keygen/" + keygen.text(), out.take(), kSessionHeader,
+                    std::move(session_header)};
+    call.user_header = std::move(user_signature);
+    return m_impl->read<bitcoin::PlainPubKey>(std::move(call), [](const json::Object& object) {
+        return point(object, "public_key", BytesForm::Hex);
+    });
+}
+
+Async<Result<std::vector<KeyEntry>>> RestClient::list_keys(UserId user, KeyId id, HeaderMaker user_signature) {
+    return m_impl->read<std::vector<KeyEntry>>(
+        {"GET", "/keys/" + user.text() + "?key_id=" + id.text(), std::nullopt, kUserHeader, std::move(user_signature)},
+        [](const json::Object& object) -> Result<std::vector<KeyEntry>> {
+            std::vector<KeyEntry> out;
+            KEYMELD_TRY(const auto keys, object.objects("keys", kMaxKeys));
+            for (const json::Object& listed : keys) {
+                KEYMELD_TRY(auto key, read_key(listed));
+                out.push_back(std::move(key));
+            }
+            return out;
+        });
+}
+
+Async<Result<KeyStatusEntry>> RestClient::key_status(UserId user, KeyId id, HeaderMaker user_signature) {
+    return m_impl->read<KeyStatusEntry>(
+        {"GET", "/keys/" + user.text() + "/" + id.text() + "/status", std::nullopt, kUserHeader, std::move(user_signature)},
+        [](const json::Object& object) -> Result<KeyStatusEntry> {
+            KEYMELD_TRY(const auto key, point(object, "public_key", BytesForm::Hex));
+            KeyStatusEntry entry{{}, 0, 0, key};
+            KEYMELD_TRY(entry.status, object.text("status", 64));
+            KEYMELD_TRY(entry.enclave_id, small_number(object, "enclave_id"));
+            KEYMELD_TRY(entry.created_at, object.number("created_at", 0, UINT64_MAX));
+            return entry;
+        });
+}
+
+Async<Status> RestClient::delete_key(UserId user, KeyId id, HeaderMaker user_signature) {
+    return m_impl->done(
+        {"DELETE", "/keys/" + user.text() + "/" + id.text(), std::nullopt, kUserHeader, std::move(user_signature)});
+}
+
+Async<Result<SingleSigningEntry>> RestClient::sign_single(const SignSingleBody& body, HeaderMaker user_signature) {
+    json::Writer out;
+    out.begin_object();
+    write_sign_single(out, body);
+    out.end_object();
+    return m_impl->read<SingleSigningEntry>({"POST", "/sign/single", out.take(), kUserHeader, std::move(user_signature)},
+                                            read_single_signing);
+}
+
+Async<Result<std::vector<Result<SingleSigningEntry>>>>
+RestClient::sign_single_batch(const std::vector<SignSingleBody>& items, std::vector<std::string> user_signatures) {
+    json::Writer out;
+    out.begin_object().key("items").begin_array();
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        out.begin_object();
+        write_sign_single(out, items[i]);
+        out.member("user_signature", i < user_signatures.size() ? user_signatures[i] : std::string()).end_object();
+    }
+    out.end_array().end_object();
+    using Results = std::vector<Result<SingleSigningEntry>>;
+    return m_impl->read<Results>({"POST", "/sign/single/batch", out.take()}, [](const json::Object& object) -> Result<Results> {
+        Results results;
+        KEYMELD_TRY(const auto entries, object.objects("results", 1000));
+        for (const json::Object& entry : entries) {
+            if (entry.has("error"))
+                results.emplace_back(error_in(entry, "200"));
+            else
+                results.push_back(read_single_signing(entry));
+        }
+        return results;
+    });
+}
+
+Async<Result<SingleSigningEntry>> RestClient::single_signing_status(SigningId id, UserId user, HeaderMaker user_signature) {
+    return m_impl->read<SingleSigningEntry>({"GET", "/sign/single/" + id.text() + "/status/" + user.text(), std::nullopt,
+                                             kUserHeader, std::move(user_signature)},
+                                            read_single_signing);
 }
 
 Async<Result<Health>> RestClient::health() {

@@ -15,6 +15,7 @@
 #include "core/bitcoin/ecies_aad.h"
 #include "core/bitcoin/keys.h"
 #include "core/bitcoin/schnorr.h"
+#include "core/bitcoin/single_key.h"
 #include "core/secure/secret.h"
 
 namespace keymeld::client {
@@ -117,6 +118,73 @@ struct Health {
     std::uint32_t total_enclaves = 0;
 };
 
+// Single keys (rest-keys.md); what they mean to a client that trusts no gateway is in single_keys.h.
+
+struct ReservedKeyEntry {
+    KeyId id;
+    std::uint32_t enclave_id = 0;
+};
+
+struct ImportKeyBody {
+    KeyId id;
+    UserId user_id;
+    Bytes encrypted_private_key;
+    ByteArray<33> auth_pubkey{};
+    ByteArray<33> enclave_public_key{};
+    bool ecies_aad = true;
+    std::optional<std::string> label;
+};
+
+struct GenerateKeyBody {
+    KeyId id;
+    UserId user_id;
+    ByteArray<33> auth_pubkey{};
+    bitcoin::AllowedSignatures allowed;
+    std::optional<std::string> label;
+    Bytes encrypted_session_secret;
+};
+
+struct MadeKeyEntry {
+    std::uint32_t enclave_id = 0;
+    bitcoin::PlainPubKey public_key;
+    std::optional<ByteArray<32>> tag;
+};
+
+struct KeyEntry {
+    KeyId id;
+    std::uint32_t enclave_id = 0;
+    std::uint64_t created_at = 0;
+    bitcoin::PlainPubKey public_key;
+    bitcoin::AllowedSignatures allowed;
+    std::optional<std::string> label;
+    std::optional<KeygenId> origin_keygen;
+};
+
+struct KeyStatusEntry {
+    std::string status; ///< pending, processing, completed, failed
+    std::uint32_t enclave_id = 0;
+    std::uint64_t created_at = 0;
+    bitcoin::PlainPubKey public_key;
+};
+
+struct SignSingleBody {
+    KeyId key_id;
+    UserId user_id;
+    std::string encrypted_message;
+    bitcoin::SignatureType type = bitcoin::SignatureType::Ecdsa;
+    Bytes encrypted_session_secret;
+    ByteArray<64> approval_signature{};
+    std::uint64_t approval_timestamp = 0;
+    bitcoin::TweakConfig tweak;
+    std::optional<SigningId> signing_id; ///< makes a repeat idempotent
+};
+
+struct SingleSigningEntry {
+    SigningId id;
+    std::string status;
+    std::optional<std::string> encrypted_signature;
+};
+
 class RestClient {
   public:
     struct Options {
@@ -139,6 +207,23 @@ class RestClient {
     Async<Status> approve(SigningId id, HeaderMaker signing_header, std::optional<BoundApprovalBody> bound);
     Async<Result<SigningStatusEntry>> reject(SigningId id, HeaderMaker signing_header);
     Async<Result<SigningStatusEntry>> signing_status(SigningId id, HeaderMaker signing_header, unsigned wait_secs = 0);
+    // Single keys; `user_signature` makes X-User-Signature.
+    Async<Result<ReservedKeyEntry>> reserve_key(UserId user);
+    Async<Result<MadeKeyEntry>> import_key(const ImportKeyBody& body, HeaderMaker user_signature);
+    Async<Result<MadeKeyEntry>> generate_key(const GenerateKeyBody& body, HeaderMaker user_signature);
+    /// The public key of the key that is kept.
+    Async<Result<bitcoin::PlainPubKey>> keep_key(KeygenId keygen, UserId user, KeyId id, std::optional<std::string> label,
+                                                 HeaderMaker session_header, HeaderMaker user_signature);
+    Async<Result<std::vector<KeyEntry>>> list_keys(UserId user, KeyId id, HeaderMaker user_signature);
+    Async<Result<KeyStatusEntry>> key_status(UserId user, KeyId id, HeaderMaker user_signature);
+    Async<Status> delete_key(UserId user, KeyId id, HeaderMaker user_signature);
+    Async<Result<SingleSigningEntry>> sign_single(const SignSingleBody& body, HeaderMaker user_signature);
+    /// Each item with a header of its own; a result or an error for each, in their order.
+    Async<Result<std::vector<Result<SingleSigningEntry>>>> sign_single_batch(const std::vector<SignSingleBody>& items,
+                                                                             std::vector<std::string> user_signatures);
+    /// The header's scope is the signing session.
+    Async<Result<SingleSigningEntry>> single_signing_status(SigningId id, UserId user, HeaderMaker user_signature);
+
     Async<Result<Health>> health();
     /// Success if the appliance is ready; `Errc::NotReady` with its reasons otherwise.
     Async<Status> ready();

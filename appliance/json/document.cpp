@@ -372,4 +372,20 @@ Result<std::vector<Object>> Object::objects(std::string_view name, std::size_t m
     return out;
 }
 
+Result<std::vector<std::string>> Object::texts(std::string_view name, std::size_t max, std::size_t max_size) const {
+    KEYMELD_TRY(const auto* value, require(name));
+    const auto* array = value->if_array();
+    if (array == nullptr || array->size() > max)
+        return invalid(name, "must be an array of at most " + std::to_string(max) + " texts");
+    std::vector<std::string> out;
+    out.reserve(array->size());
+    for (const auto& element : *array) {
+        const auto* text = element.if_string();
+        if (text == nullptr || text->size() > max_size)
+            return invalid_field(pointer_of(name) + "/" + std::to_string(out.size()), "must be a short text");
+        out.emplace_back(text->data(), text->size());
+    }
+    return out;
+}
+
 } // namespace keymeld::json

@@ -69,6 +69,8 @@ class Object {
     Result<Hex> hex(std::string_view name, std::size_t min, std::size_t max) const;
     Result<std::optional<Object>> optional_object(std::string_view name) const;
     Result<Object> object(std::string_view name) const;
+    /// An array of at most `max` texts of at most `max_size` bytes each.
+    Result<std::vector<std::string>> texts(std::string_view name, std::size_t max, std::size_t max_size) const;
     Result<std::vector<Object>> objects(std::string_view name, std::size_t max) const;
 
     /// An error about this object's member `name`.

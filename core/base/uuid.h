@@ -43,6 +43,7 @@ template <class Tag> struct Id : Uuid {
 using KeygenId = Id<struct KeygenTag>;
 using SigningId = Id<struct SigningTag>;
 using UserId = Id<struct UserTag>;
+using KeyId = Id<struct KeyTag>; ///< of a single key (rest-keys)
 
 } // namespace keymeld
 

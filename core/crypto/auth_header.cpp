@@ -32,6 +32,14 @@ bool is_nonce(std::string_view text) {
            is_lower_hex(text);
 }
 
+Result<Hash256> user_signature_digest(const Uuid& scope, const UserId& user,
+                                      std::string_view nonce) {
+    const auto raw = hex_decode(nonce);
+    if (!raw || !is_nonce(nonce))
+        return malformed();
+    return sha256({as_bytes(scope.text()), as_bytes(user.text()), *raw});
+}
+
 } // namespace
 
 std::string make_header_nonce() {
@@ -107,6 +115,34 @@ Result<std::string> make_signing_hmac(const SecretKey& key, const UserId& user,
     std::string signed_text = user.text() + ":" + std::string(nonce);
     KEYMELD_TRY(const EcdsaSignature signature, ecdsa_sign(key, sha256(as_bytes(signed_text))));
     return signed_text + ":" + hex_encode(signature);
+}
+
+Result<UserSignatureHeader> UserSignatureHeader::parse(std::optional<std::string_view> value) {
+    if (!value || value->empty())
+        return missing();
+    const std::size_t colon = value->find(':');
+    if (colon == std::string_view::npos || !is_nonce(value->substr(0, colon)))
+        return malformed();
+    UserSignatureHeader header;
+    if (!hex_decode_into(value->substr(colon + 1), header.signature, HexCase::Lower))
+        return malformed();
+    header.nonce = value->substr(0, colon);
+    return header;
+}
+
+Status verify_user_signature(const UserSignatureHeader& header, const PlainPubKey& auth_key,
+                             const Uuid& scope, const UserId& user) {
+    KEYMELD_TRY(const Hash256 digest, user_signature_digest(scope, user, header.nonce));
+    if (!ecdsa_verify(header.signature, digest, auth_key))
+        return fail(Errc::AuthFailed, "user signature is wrong");
+    return {};
+}
+
+Result<std::string> make_user_signature(const SecretKey& auth_key, const Uuid& scope,
+                                        const UserId& user, std::string_view nonce) {
+    KEYMELD_TRY(const Hash256 digest, user_signature_digest(scope, user, nonce));
+    KEYMELD_TRY(const EcdsaSignature signature, ecdsa_sign(auth_key, digest));
+    return std::string(nonce) + ":" + hex_encode(signature);
 }
 
 } // namespace keymeld::crypto

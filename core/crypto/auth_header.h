@@ -1,4 +1,5 @@
-// Authentication headers X-Session-HMAC and X-Signing-HMAC (rest-v1.md section 3).
+// Authentication headers X-Session-HMAC and X-Signing-HMAC (rest-v1.md section 3), and
+// X-User-Signature of single keys (rest-keys.md).
 //
 // Parsing judges the form only (401), verifying the proof (403). Neither looks at whether the nonce
 // was used before: the caller consumes it after the proof was found correct and before the request
@@ -60,5 +61,25 @@ Status verify_signing_hmac(const SigningHmacHeader& header, const PlainPubKey& k
 /// The header's value, for clients.
 Result<std::string> make_signing_hmac(const SecretKey& key, const UserId& user,
                                       std::string_view nonce);
+
+/// `<nonce>:<signature>`
+struct UserSignatureHeader {
+    std::string nonce; ///< 32..128 lower-case hex characters, an even number
+    EcdsaSignature signature{};
+
+    /// `Errc::AuthMissing` for no or an empty header, `Errc::AuthMalformed` for any other form.
+    /// [any-thread]
+    static Result<UserSignatureHeader> parse(std::optional<std::string_view> value);
+};
+
+/// `Errc::AuthFailed` unless the signature is right and low-S under `auth_key` over SHA-256(scope
+/// text || user text || raw nonce bytes). `scope`: the key id for everything about a key, the
+/// signing session id for its status. [any-thread]
+Status verify_user_signature(const UserSignatureHeader& header, const PlainPubKey& auth_key,
+                             const Uuid& scope, const UserId& user);
+
+/// The header's value, for clients.
+Result<std::string> make_user_signature(const SecretKey& auth_key, const Uuid& scope,
+                                        const UserId& user, std::string_view nonce);
 
 } // namespace keymeld::crypto

@@ -21,6 +21,16 @@ std::string_view context_text(DataContext context) {
     return {};
 }
 
+std::string_view context_text(BinaryContext context) {
+    switch (context) {
+    case BinaryContext::SessionData:
+        return "session_data";
+    case BinaryContext::Signature:
+        return "signature";
+    }
+    return {};
+}
+
 AeadKey context_key(const secure::SecretArray<32>& session_secret, DataContext context) {
     return hkdf_sha256_key(session_secret.expose(), as_bytes(context_text(context)));
 }
@@ -161,6 +171,49 @@ Result<secure::SecretBytes> encrypted_data_open(const secure::SecretArray<32>& s
     std::copy_n(reader.nonce->begin(), nonce.size(), nonce.begin());
     auto plaintext =
         aes256gcm_open(context_key(session_secret, expected), nonce, *reader.ciphertext);
+    if (!plaintext)
+        return does_not_open();
+    return plaintext;
+}
+
+std::string binary_data_seal(const secure::SecretArray<32>& secret, BinaryContext context,
+                             ByteView plaintext) {
+    const std::string_view name = context_text(context);
+    const AeadNonce nonce = secure::random_array<kAeadNonceSize>();
+    const Bytes sealed =
+        aes256gcm_seal(hkdf_sha256_key(secret.expose(), as_bytes(name)), nonce, plaintext);
+    Bytes out;
+    out.reserve(1 + name.size() + nonce.size() + sealed.size());
+    out.push_back(static_cast<std::uint8_t>(name.size()));
+    out.insert(out.end(), name.begin(), name.end());
+    out.insert(out.end(), nonce.begin(), nonce.end());
+    out.insert(out.end(), sealed.begin(), sealed.end());
+    return hex_encode(out);
+}
+
+Result<secure::SecretBytes> binary_data_open(const secure::SecretArray<32>& secret,
+                                             BinaryContext expected, std::string_view hex) {
+    const auto wrong = [] {
+        return fail(Errc::InvalidArgument, "not encrypted data in binary form");
+    };
+    if (hex.size() > kMaxEncryptedDataText)
+        return wrong();
+    const auto bytes = hex_decode(hex);
+    if (!bytes || bytes->empty())
+        return wrong();
+    ByteView rest(*bytes);
+    const std::size_t length = rest.front();
+    rest = rest.subspan(1);
+    if (rest.size() < length + kAeadNonceSize + kAeadTagSize)
+        return wrong();
+    const std::string_view name = context_text(expected);
+    if (as_text(rest.first(length)) != name)
+        return does_not_open();
+    rest = rest.subspan(length);
+    AeadNonce nonce;
+    std::copy_n(rest.begin(), nonce.size(), nonce.begin());
+    auto plaintext = aes256gcm_open(hkdf_sha256_key(secret.expose(), as_bytes(name)), nonce,
+                                    rest.subspan(nonce.size()));
     if (!plaintext)
         return does_not_open();
     return plaintext;

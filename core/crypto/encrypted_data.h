@@ -15,6 +15,20 @@ namespace keymeld::crypto {
 /// other.
 enum class DataContext { Signature, Message };
 
+/// Binary form, which only single keys use (rest-keys.md): hex of context_len(1) || context || nonce(12) ||
+/// ciphertext || tag(16), no AAD, key = HKDF-SHA256(no salt, IKM = secret, info = context). Its contexts are
+/// `session_data` and `signature`.
+enum class BinaryContext { SessionData, Signature };
+
+/// Encrypts with a random nonce and writes lower-case hex. [any-thread]
+std::string binary_data_seal(const secure::SecretArray<32>& secret, BinaryContext context,
+                             ByteView plaintext);
+
+/// Opens the binary form (hex of either case) whose context must be `expected`. Errors as
+/// encrypted_data_open(). [any-thread]
+Result<secure::SecretBytes> binary_data_open(const secure::SecretArray<32>& secret,
+                                             BinaryContext expected, std::string_view hex);
+
 /// Longest hex-JSON text that is read, in characters.
 inline constexpr std::size_t kMaxEncryptedDataText = 128 * 1024;
 

@@ -13,6 +13,7 @@
 #include "core/base/bytes.h"
 #include "core/base/uuid.h"
 #include "core/bitcoin/key_order.h"
+#include "core/bitcoin/single_key.h"
 #include "core/bitcoin/tweak_config.h"
 #include "core/session/status.h"
 
@@ -62,6 +63,58 @@ struct ApproveSigning {
         ByteArray<64> signature{};
     };
     std::optional<Bound> bound;
+};
+
+// Single keys (rest-keys.md)
+
+struct ImportKey {
+    KeyId id;
+    UserId user_id;
+    std::string user_header;               ///< raw value, syntax already checked
+    ByteArray<33> auth_pubkey{};
+    Bytes encrypted_private_key;
+    ByteArray<33> enclave_public_key{};
+    bool ecies_aad = false;
+    std::optional<std::string> label;
+};
+
+struct GenerateKey {
+    KeyId id;
+    UserId user_id;
+    std::string user_header;
+    ByteArray<33> auth_pubkey{};
+    bitcoin::AllowedSignatures allowed;
+    std::optional<std::string> label;
+    Bytes encrypted_session_secret;        ///< empty: no tag is asked for
+};
+
+struct KeepKey {
+    KeygenId keygen_id;
+    UserId user_id;
+    KeyId id;
+    std::string session_header;
+    std::string user_header;
+    std::optional<std::string> label;
+};
+
+/// The key that a request is about, and the header of its owner.
+struct KeyRequest {
+    KeyId id;
+    UserId user_id;
+    std::string user_header;
+};
+
+struct SignSingle {
+    KeyId key_id;
+    UserId user_id;
+    std::optional<SigningId> id;           ///< of the client, to make the request idempotent
+    std::string user_header;
+    std::string encrypted_message;         ///< as sent: the approval covers the text
+    bitcoin::SignatureType type = bitcoin::SignatureType::Ecdsa;
+    Bytes encrypted_session_secret;
+    ByteArray<64> approval_signature{};
+    std::uint64_t approval_timestamp = 0;
+    bitcoin::TweakConfig tweak;
 };
 
 // ---- Answers --------------------------------------------------------------------------------------------------------
@@ -150,6 +203,35 @@ struct SigningView {
     std::optional<Failure> failure;
     std::uint64_t created_at = 0;
     std::uint64_t updated_at = 0;
+};
+
+struct ReservedKey {
+    KeyId id;
+    UserId user_id;
+    std::uint32_t enclave_id = 0;
+    ByteArray<33> enclave_public_key{};
+    std::uint64_t enclave_key_epoch = 0;
+    std::uint64_t expires_at = 0;
+};
+
+struct KeyView {
+    KeyId id;
+    UserId user_id;
+    std::uint32_t enclave_id = 0;
+    std::uint64_t created_at = 0;
+    ByteArray<33> public_key{};
+    bitcoin::AllowedSignatures allowed;
+    std::optional<std::string> label;
+    std::optional<KeygenId> origin_keygen;
+    std::optional<ByteArray<32>> tag;      ///< of a key just generated, where the client asked for one
+};
+
+struct SingleSigningView {
+    SigningId id;
+    KeyId key_id;
+    UserId user_id;
+    bitcoin::SignatureType type = bitcoin::SignatureType::Ecdsa;
+    std::string encrypted_signature;
 };
 
 struct EnclaveView {

@@ -81,7 +81,7 @@ Async<void> Cleaner::run(std::uint32_t enclave) {
         queue.tasks.pop_front();
         EnclaveCall call;
         call.enclave = enclave;
-        call.keygen = task.keygen;
+        call.owner = task.keygen;
         const Patience patience = m_hub.fleet.at_once();
         call.deadline = patience.deadline;
         call.build = [task](wire::Request& request) {

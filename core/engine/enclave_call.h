@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/base/uuid.h"
+#include "core/engine/sealed_owner.h"
 #include "core/engine/timer_queue.h"
 #include "core/protocol/enclave.pb.h"
 
@@ -19,7 +20,8 @@ struct EnclaveAnswer {
 /// Filled in by whoever asks; the commands are idempotent, so that it may be sent again after a lost link or a repair.
 struct EnclaveCall {
     std::uint32_t enclave = 0;
-    std::optional<KeygenId> keygen;             ///< whose state the command needs and may change
+    std::optional<SealedOwner> owner;           ///< whose state the command needs and may change
+    std::optional<KeygenId> source;             ///< if set, whose state it needs instead: of KeepKey
     std::function<void(wire::Request&)> build;  ///< makes the command, each time anew
     std::function<void(Result<EnclaveAnswer>)> done; ///< called once, never from inside the asking
     SteadyTime deadline{};                      ///< answered by then

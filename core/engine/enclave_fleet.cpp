@@ -128,9 +128,9 @@ Async<Result<EnclaveAnswer>> EnclaveFleet::ask(EnclaveCall given) {
 void EnclaveFleet::answered(const EnclaveCallPtr& call, Result<wire::Response> result) {
     if (result) {
         EnclaveAnswer answer{std::move(*result), 0};
-        if (call->keygen)
+        if (call->owner)
             if (wire::SealedUpdate* const update = sealed_update(answer.response))
-                answer.sealed_token = m_hub.sealed.note(call->enclave, *call->keygen, *update);
+                answer.sealed_token = m_hub.sealed.note(call->enclave, *call->owner, *update);
         return call->done(std::move(answer));
     }
     Error& error = result.error();
@@ -139,9 +139,10 @@ void EnclaveFleet::answered(const EnclaveCallPtr& call, Result<wire::Response> r
     if ((error.code == Errc::Disconnected || error.code == Errc::DeadlineExceeded) && now < call->wait_until &&
         now < call->deadline)
         return find(call->enclave)->submit(call);
-    if (error.code == Errc::StateUnknown && call->keygen && call->restored < kMaxRestores) {
+    if (error.code == Errc::StateUnknown && call->owner && call->restored < kMaxRestores) {
         ++call->restored;
-        return m_hub.sealed.restore(call->enclave, *call->keygen, call->deadline, [this, call](Status status) {
+        const SealedOwner lost = call->source ? SealedOwner(*call->source) : *call->owner;
+        return m_hub.sealed.restore(call->enclave, lost, call->deadline, [this, call](Status status) {
             if (status)
                 find(call->enclave)->submit(call);
             else

@@ -32,6 +32,10 @@ wire::SealedUpdate* sealed_update(wire::Response& response) {
     case wire::Response::kApprove: return given(response.mutable_approve());
     case wire::Response::kReject: return given(response.mutable_reject());
     case wire::Response::kCloseSigning: return given(response.mutable_close_signing());
+    case wire::Response::kImportKey: return given(response.mutable_import_key());
+    case wire::Response::kGenerateKey: return given(response.mutable_generate_key());
+    case wire::Response::kKeepKey: return given(response.mutable_keep_key());
+    case wire::Response::kSignSingle: return given(response.mutable_sign_single());
     case wire::Response::kHello:
     case wire::Response::kAttest:
     case wire::Response::kPing:
@@ -43,6 +47,9 @@ wire::SealedUpdate* sealed_update(wire::Response& response) {
     case wire::Response::kAuthenticate:
     case wire::Response::kSignRound2:
     case wire::Response::kSignFinish:
+    case wire::Response::kRestoreKey:
+    case wire::Response::kDeleteKey:
+    case wire::Response::kAuthenticateKey:
     case wire::Response::RESULT_NOT_SET: return nullptr;
     }
     return nullptr;
@@ -259,7 +266,7 @@ void EnclaveNode::flush_closes() {
     for (const auto& [keygen, signings] : closes) {
         auto call = std::make_shared<EnclaveCall>();
         call->enclave = id();
-        call->keygen = keygen;
+        call->owner = keygen;
         call->restored = call->introduced = UINT32_MAX; // not worth a repair
         call->done = [](const Result<EnclaveAnswer>&) {};
         wire::Request request;

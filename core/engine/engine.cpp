@@ -10,6 +10,7 @@
 #include "core/crypto/digest.h"
 #include "core/engine/canary.h"
 #include "core/engine/hub.h"
+#include "core/engine/key_requests.h"
 #include "core/engine/keygen_requests.h"
 #include "core/engine/retention.h"
 #include "core/engine/signing_requests.h"
@@ -255,6 +256,27 @@ Async<Result<SigningView>> Engine::wait_signing_status(SigningView from, SteadyT
 }
 Async<Result<SigningView>> Engine::wait_signing_event(SigningView from, SteadyTime until) {
     return wait_signing(*m_impl, std::move(from), until, true);
+}
+
+Async<Result<ReservedKey>> Engine::reserve_key(UserId user) { return engine::reserve_key(*m_impl, user); }
+Async<Result<KeyView>> Engine::import_key(ImportKey request) { return engine::import_key(*m_impl, std::move(request)); }
+Async<Result<KeyView>> Engine::generate_key(GenerateKey request) {
+    return engine::generate_key(*m_impl, std::move(request));
+}
+Async<Result<KeyView>> Engine::keep_key(KeepKey request) { return engine::keep_key(*m_impl, std::move(request)); }
+Async<Result<std::vector<KeyView>>> Engine::list_keys(KeyRequest request) {
+    return engine::list_keys(*m_impl, std::move(request));
+}
+Async<Result<KeyView>> Engine::key_status(KeyRequest request) { return engine::key_status(*m_impl, std::move(request)); }
+Async<Status> Engine::delete_key(KeyRequest request) { return engine::delete_key(*m_impl, std::move(request)); }
+Async<Result<SingleSigningView>> Engine::sign_single(SignSingle request) {
+    return engine::sign_single(*m_impl, std::move(request));
+}
+Async<std::vector<Result<SingleSigningView>>> Engine::sign_batch(std::vector<SignSingle> requests) {
+    return engine::sign_batch(*m_impl, std::move(requests));
+}
+Async<Result<SingleSigningView>> Engine::single_signing_status(SigningId id, UserId user, std::string user_header) {
+    return engine::single_signing_status(*m_impl, id, user, std::move(user_header));
 }
 
 Async<Status> Engine::keygen_exists(KeygenId id) {

@@ -72,6 +72,20 @@ class Engine {
     Async<Result<SigningView>> wait_signing_status(SigningView from, SteadyTime until);
     Async<Result<SigningView>> wait_signing_event(SigningView from, SteadyTime until);
 
+    // Single keys (rest-keys.md)
+    Async<Result<ReservedKey>> reserve_key(UserId user);
+    Async<Result<KeyView>> import_key(ImportKey request);
+    Async<Result<KeyView>> generate_key(GenerateKey request);
+    Async<Result<KeyView>> keep_key(KeepKey request);
+    /// The keys of this user with the same authentication key, oldest first.
+    Async<Result<std::vector<KeyView>>> list_keys(KeyRequest request);
+    Async<Result<KeyView>> key_status(KeyRequest request);
+    Async<Status> delete_key(KeyRequest request);
+    Async<Result<SingleSigningView>> sign_single(SignSingle request);
+    /// Each on its own, all at once; answers in the order of the requests.
+    Async<std::vector<Result<SingleSigningView>>> sign_batch(std::vector<SignSingle> requests);
+    Async<Result<SingleSigningView>> single_signing_status(SigningId id, UserId user, std::string user_header);
+
     /// Existence check that precedes header verification (2.3): NotFound or success, cheap.
     Async<Status> keygen_exists(KeygenId id);
     Async<Status> signing_exists(SigningId id);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <unordered_map>
 
 #include "core/config/config.h"
 #include "core/engine/cleaner.h"
@@ -41,6 +42,8 @@ struct Hub : std::enable_shared_from_this<Hub> {
     KeygenTable keygens;
     SigningTable signings;
     Cleaner cleaner;
+    std::unordered_map<KeyId, std::uint64_t> reserved_keys; ///< not used yet, and until when they may be
+    std::uint32_t next_key_enclave = 0;                     ///< single keys go round the enclaves
     bool started = false;
     bool stopping = false;
     std::uint32_t operations = 0; ///< of clients, under way

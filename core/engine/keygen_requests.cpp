@@ -239,7 +239,7 @@ Async<Result<RegisterAnswer>> enroll(Hub& hub, RegisterParticipant request, Stea
 
     EnclaveCall call;
     call.enclave = participant.enclave_id;
-    call.keygen = request.keygen_id;
+    call.owner = request.keygen_id;
     const Patience patience = hub.fleet.in_request(deadline);
     call.deadline = patience.deadline;
     call.wait_until = patience.wait_until;
@@ -303,7 +303,7 @@ Async<Result<KeygenView>> read_status(Hub& hub, KeygenId id, std::string header,
 Async<Result<std::uint32_t>> authenticate(Hub& hub, KeygenRef keygen, bool signing, std::string header, SteadyTime deadline) {
     EnclaveCall call;
     call.enclave = keygen.coordinator();
-    call.keygen = keygen.record().id;
+    call.owner = keygen.record().id;
     const Patience patience = hub.fleet.in_request(deadline);
     call.deadline = patience.deadline;
     call.wait_until = patience.wait_until;

@@ -149,7 +149,7 @@ void KeygenSession::arm_clock() {
 EnclaveCall KeygenSession::call_to(std::uint32_t index) const {
     EnclaveCall call;
     call.enclave = m_info.enclaves[index];
-    call.keygen = m_info.record.id;
+    call.owner = m_info.record.id;
     const Patience patience =
         m_state.stored_once ? m_hub.fleet.in_background() : m_hub.fleet.in_request(m_create_deadline);
     call.deadline = patience.deadline;

@@ -14,6 +14,10 @@ plugin::Hash32 signing_nonce_key(const UserId& user, const ByteArray<33>& public
     return crypto::sha256({as_bytes("keymeld-nonce-signing-v1"), user.view(), public_key, as_bytes(nonce)});
 }
 
+plugin::Hash32 user_nonce_key(const KeyId& key, std::string_view nonce) {
+    return crypto::sha256({as_bytes("keymeld-nonce-user-v1"), key.view(), as_bytes(nonce)});
+}
+
 std::string_view session_header_nonce(std::string_view header) { return header.substr(0, header.find(':')); }
 
 Result<SigningHeaderParts> signing_header_parts(std::string_view header) {

@@ -13,6 +13,9 @@ plugin::Hash32 session_nonce_key(const KeygenId& keygen, std::string_view nonce)
 /// Key of a nonce of X-Signing-HMAC: one space per (user, registered key), over all sessions.
 plugin::Hash32 signing_nonce_key(const UserId& user, const ByteArray<33>& public_key, std::string_view nonce);
 
+/// Key of a nonce of X-User-Signature: one space per single key.
+plugin::Hash32 user_nonce_key(const KeyId& key, std::string_view nonce);
+
 /// The nonce part of a header of right form, without a copy; empty if the form is wrong.
 std::string_view session_header_nonce(std::string_view header);
 struct SigningHeaderParts {

@@ -32,6 +32,8 @@ Async<void> Retention::run() {
 Async<void> Retention::sweep() {
     const config::Limits& limits = m_hub.config.limits;
     co_await delete_signings(ago(limits.finished_signing_retention));
+    co_await delete_single(plugin::EndedKind::KeySignings, ago(limits.finished_signing_retention));
+    co_await delete_single(plugin::EndedKind::LapsedReservations, unix_seconds());
     co_await delete_keygens(plugin::EndedKind::FailedKeygens, ago(limits.failed_retention));
     if (limits.completed_keygen_retention)
         co_await delete_keygens(plugin::EndedKind::CompletedKeygens, ago(*limits.completed_keygen_retention));
@@ -69,6 +71,33 @@ Async<void> Retention::delete_signings(std::uint64_t before) {
             m_hub.signings.forget(SigningId(id));
         }
         if (ids->size() < limit)
+            co_return;
+    }
+}
+
+/// Signatures by single keys, or reservations of such keys. They stand alone, so a whole batch can only fail with storage itself.
+Async<void> Retention::delete_single(plugin::EndedKind kind, std::uint64_t before) {
+    while (!m_hub.stopping) {
+        const auto ids = co_await m_hub.store.ended_before(kind, before, kAtOnce);
+        if (!ids) {
+            log::warn("engine", "retention_failed", {{"error", ids.error().code}, {"why", ids.error().detail}});
+            co_return;
+        }
+        Batch batch;
+        for (const Uuid& id : *ids) {
+            if (kind == plugin::EndedKind::KeySignings)
+                batch.push_back(plugin::DeleteKeySigning{SigningId(id)});
+            else
+                batch.push_back(plugin::DropReservation{KeyId(id)});
+        }
+        if (batch.empty())
+            co_return;
+        const Status deleted = co_await m_hub.store.write(std::move(batch));
+        if (!deleted) {
+            log::warn("engine", "retention_failed", {{"error", deleted.error().code}, {"why", deleted.error().detail}});
+            co_return;
+        }
+        if (ids->size() < kAtOnce)
             co_return;
     }
 }

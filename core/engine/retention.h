@@ -17,6 +17,7 @@ class Retention {
     Async<void> run();
     Async<void> sweep();
     Async<void> delete_signings(std::uint64_t before);
+    Async<void> delete_single(plugin::EndedKind kind, std::uint64_t before);
     Async<void> delete_keygens(plugin::EndedKind kind, std::uint64_t before);
     Async<Status> delete_keygen(KeygenId id);
 

@@ -1,7 +1,7 @@
 // Sealed state of the enclaves on its way to storage and back (docs/architecture.md, "Sealed state and its ledger").
 //
-// Updates of one enclave for one keygen must become durable in the order of their versions: a chain with a hole cannot be given back. So every
-// update is noted here in the order of arrival, and every batch of a keygen takes along all that is noted for it, whoever caused it.
+// Updates of one enclave for one keygen or single key must become durable in the order of their versions: a chain with a hole cannot be given back. So every
+// update is noted here in the order of arrival, and every batch of an owner takes along all that is noted for it, whoever caused it.
 #pragma once
 
 #include <map>
@@ -20,21 +20,21 @@ class SealedStore {
     explicit SealedStore(Hub& hub) : m_hub(hub) {}
 
     /// An update has arrived; its blob is moved out. Returns its token, which rises with each. If no batch takes it, it is written alone soon.
-    std::uint64_t note(std::uint32_t enclave, const KeygenId& keygen, wire::SealedUpdate& update);
-    /// Between hold() and release() updates of this keygen wait for write(): the session itself is not stored yet.
-    void hold(const KeygenId& keygen);
-    void release(const KeygenId& keygen);
-    /// The keygen is gone: its updates are worthless.
-    void forget(const KeygenId& keygen);
+    std::uint64_t note(std::uint32_t enclave, const SealedOwner& owner, wire::SealedUpdate& update);
+    /// Between hold() and release() updates of this owner wait for write(): it itself is not stored yet.
+    void hold(const SealedOwner& owner);
+    void release(const SealedOwner& owner);
+    /// The owner is gone: its updates are worthless.
+    void forget(const SealedOwner& owner);
 
-    /// Writes `batch` together with everything noted for `keygen`. `oldest_token`: of the first update that the caller relies on, 0 if none;
+    /// Writes `batch` together with everything noted for `owner`. `oldest_token`: of the first update that the caller relies on, 0 if none;
     /// StorageFailed if that one was lost with an earlier batch. When a batch with updates is refused, the streams of their enclaves are
     /// closed, so that the next update of each is a snapshot.
-    void write(const KeygenId& keygen, Batch batch, std::uint64_t oldest_token, Store::Done done);
-    Async<Status> write(KeygenId keygen, Batch batch, std::uint64_t oldest_token);
+    void write(const SealedOwner& owner, Batch batch, std::uint64_t oldest_token, Store::Done done);
+    Async<Status> write(SealedOwner owner, Batch batch, std::uint64_t oldest_token);
 
-    /// Gives `enclave` back what is stored of `keygen`. SealBroken if there is nothing, or if the enclave does not take it.
-    void restore(std::uint32_t enclave, const KeygenId& keygen, SteadyTime deadline, std::function<void(Status)> done);
+    /// Gives `enclave` back what is stored of `owner`. SealBroken if there is nothing, or if the enclave does not take it.
+    void restore(std::uint32_t enclave, const SealedOwner& owner, SteadyTime deadline, std::function<void(Status)> done);
 
     void stop();
 
@@ -52,15 +52,15 @@ class SealedStore {
     };
     void arm_flush();
     void flush();
-    void batch_failed(const KeygenId& keygen, std::vector<std::uint32_t> enclaves, const Error& error);
-    Async<void> run_restore(std::uint32_t enclave, KeygenId keygen, SteadyTime deadline);
-    Async<Status> restored(std::uint32_t enclave, KeygenId keygen, SteadyTime deadline);
+    void batch_failed(const SealedOwner& owner, std::vector<std::uint32_t> enclaves, const Error& error);
+    Async<void> run_restore(std::uint32_t enclave, SealedOwner owner, SteadyTime deadline);
+    Async<Status> restored(std::uint32_t enclave, SealedOwner owner, SteadyTime deadline);
 
     Hub& m_hub;
     std::uint64_t m_last_token = 0;
-    std::unordered_map<KeygenId, Lane> m_lanes; ///< only those with something in them
-    std::unordered_map<KeygenId, std::uint64_t> m_lost; ///< updates up to this token did not reach storage
-    std::map<std::pair<std::uint32_t, KeygenId>, std::vector<std::function<void(Status)>>> m_restores;
+    std::unordered_map<SealedOwner, Lane> m_lanes; ///< only those with something in them
+    std::unordered_map<SealedOwner, std::uint64_t> m_lost; ///< updates up to this token did not reach storage
+    std::map<std::pair<std::uint32_t, SealedOwner>, std::vector<std::function<void(Status)>>> m_restores;
     TimerQueue::Handle m_flush_timer;
     bool m_stopped = false;
 };

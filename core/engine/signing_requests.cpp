@@ -205,7 +205,7 @@ Async<Status> approve(Hub& hub, ApproveSigning request, SteadyTime deadline) {
         approval.bound = {request.bound->message_hash, request.bound->expires_at, request.bound->signature};
     EnclaveCall call;
     call.enclave = session->keygen()->coordinator();
-    call.keygen = session->record().keygen_id;
+    call.owner = session->record().keygen_id;
     const Patience patience = hub.fleet.in_request(deadline);
     call.deadline = patience.deadline;
     call.wait_until = patience.wait_until;
@@ -248,7 +248,7 @@ Async<Result<EnclaveAnswer>> ask_rejection(Hub& hub, std::shared_ptr<SigningSess
                                            SteadyTime deadline) {
     EnclaveCall call;
     call.enclave = session->keygen()->coordinator();
-    call.keygen = session->record().keygen_id;
+    call.owner = session->record().keygen_id;
     const Patience patience = hub.fleet.in_request(deadline);
     call.deadline = patience.deadline;
     call.wait_until = patience.wait_until;
@@ -266,7 +266,7 @@ Async<Result<EnclaveAnswer>> ask_rejection(Hub& hub, std::shared_ptr<SigningSess
 Async<Result<EnclaveAnswer>> ask_acceptance(Hub& hub, std::shared_ptr<SigningSession> session, SteadyTime deadline) {
     EnclaveCall call;
     call.enclave = session->keygen()->coordinator();
-    call.keygen = session->record().keygen_id;
+    call.owner = session->record().keygen_id;
     const Patience patience = hub.fleet.in_request(deadline);
     call.deadline = patience.deadline;
     call.wait_until = patience.wait_until;

@@ -191,7 +191,7 @@ void SigningSession::arm_clock() {
 EnclaveCall SigningSession::call_to(std::uint32_t index, bool patient) const {
     EnclaveCall call;
     call.enclave = m_keygen->enclaves[index];
-    call.keygen = m_record.keygen_id;
+    call.owner = m_record.keygen_id;
     const Patience patience = !patient                                            ? m_hub.fleet.at_once()
                               : m_state.phase == machine::Phase::Accepting ? m_hub.fleet.in_request(m_create_deadline)
                                                                            : m_hub.fleet.in_background();

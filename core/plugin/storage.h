@@ -20,6 +20,7 @@
 #include "core/base/result.h"
 #include "core/base/uuid.h"
 #include "core/bitcoin/key_order.h"
+#include "core/bitcoin/single_key.h"
 #include "core/bitcoin/tweak_config.h"
 #include "core/plugin/options.h"
 #include "core/session/status.h"
@@ -109,8 +110,46 @@ struct SealedRecord {
     Bytes blob;
 };
 
+/// A single key (rest-keys.md): first a reserved id, then a key that an enclave holds.
+struct KeyRecord {
+    KeyId id;
+    UserId user_id;
+    std::uint32_t enclave_id = 0;
+    ByteArray<33> enclave_public_key{}; ///< when the id was reserved
+    std::uint64_t enclave_key_epoch = 0;
+    std::uint64_t created_at = 0;
+    std::uint64_t expires_at = 0;   ///< of the reservation
+    // Set by HoldKey:
+    bool held = false;
+    ByteArray<33> public_key{};
+    ByteArray<33> auth_pubkey{};
+    bitcoin::AllowedSignatures allowed;
+    std::optional<std::string> label;
+    std::optional<KeygenId> origin_keygen;
+    Hash32 request_digest{};        ///< of the request that made it, for idempotent replay
+};
+
+/// A signature by a single key. There is no unfinished one.
+struct KeySigningRecord {
+    SigningId id;
+    KeyId key_id;
+    std::uint64_t created_at = 0;
+    bitcoin::SignatureType type = bitcoin::SignatureType::Ecdsa;
+    Hash32 request_digest{};
+    std::string encrypted_signature; ///< as the enclave made it
+};
+
+/// One sealed state update of a single key. Opaque.
+struct KeySealedRecord {
+    KeyId key_id;
+    std::uint64_t version = 0;
+    bool snapshot = false;          ///< replaces every earlier record of the key
+    Bytes blob;
+};
+
 // ---- Mutations ------------------------------------------------------------------------------------------------------
-// A mutation that names a session which is not there is a StorageConflict, except for the three Delete mutations: what is gone is gone.
+// A mutation that names a session or a single key that is not there is a StorageConflict, except for the Delete
+// mutations: what is gone is gone.
 
 /// Inserts; StorageConflict if the id exists in any keygen, signing or retired id.
 struct InsertKeygen { KeygenRecord record; std::vector<ParticipantRecord> participants; };
@@ -134,13 +173,32 @@ struct PutSealed { SealedRecord record; };
 /// another one has the same user registered with the same public key (rest-v1.md 3.1). Any other nonce is dropped with `keygen_id`.
 struct UseNonce { Hash32 key{}; KeygenId keygen_id; std::optional<UserId> signer = std::nullopt; };
 /// Remembers who used an ECIES blob first, beyond the life of the session. No error if the same is there; StorageConflict if another.
+/// A single key stands here under its own id.
 struct BindBlob { Hash32 binding_id{}; KeygenId keygen_id; UserId user_id; };
 /// Removes the session and all that belongs to it (for a keygen: its signings too) and retires the ids for ever.
 struct DeleteKeygen { KeygenId id; };
 struct DeleteSigning { SigningId id; };
 
+// Single keys.
+/// A reservation. StorageConflict if the id is there.
+struct InsertKey { KeyRecord record; };
+/// Writes created_at, the three fields of the enclave, and those that the making of the key sets. StorageConflict unless it is reserved and not held.
+struct HoldKey { KeyRecord record; };
+/// Removes the key, its sealed state, signatures and nonces.
+struct DeleteKey { KeyId id; };
+/// Removes a reservation; a key that is held meanwhile stays.
+struct DropReservation { KeyId id; };
+/// As PutSealed.
+struct PutKeySealed { KeySealedRecord record; };
+/// StorageConflict if the nonce is there already. It is dropped with the key.
+struct UseKeyNonce { Hash32 key{}; KeyId key_id; };
+/// StorageConflict if the id is there, or if the key is not.
+struct InsertKeySigning { KeySigningRecord record; };
+struct DeleteKeySigning { SigningId id; };
+
 using Mutation = std::variant<InsertKeygen, UpdateKeygen, UpdateParticipant, InsertSigning, UpdateSigning, PutApproval, DeleteApproval, PutSealed, UseNonce,
-                              BindBlob, DeleteKeygen, DeleteSigning>;
+                              BindBlob, DeleteKeygen, DeleteSigning, InsertKey, HoldKey, DeleteKey, DropReservation, PutKeySealed, UseKeyNonce, InsertKeySigning,
+                              DeleteKeySigning>;
 
 // ---- Reads ----------------------------------------------------------------------------------------------------------
 
@@ -152,6 +210,13 @@ struct ReadBatch {
     std::optional<Hash32> binding = {};
     std::optional<Uuid> used_id = {};           ///< known as a keygen, a signing or a retired id?
     std::optional<std::pair<KeygenId, std::uint32_t>> sealed = {}; ///< (keygen, enclave id)
+    // Single keys.
+    std::optional<KeyId> key = {};
+    std::optional<SigningId> key_signing = {};  ///< also answers the key of the signature it finds, unless `key` asks for one
+    std::optional<Hash32> key_nonce = {};
+    std::optional<KeyId> key_sealed = {};
+    /// Held keys of the same user with the same authentication key as this one, oldest first, at most so many.
+    std::optional<std::pair<KeyId, std::uint32_t>> sibling_keys = {};
 };
 struct KeygenBundle { KeygenRecord record; std::vector<ParticipantRecord> participants; }; ///< by signer_index
 struct SigningBundle { SigningRecord record; std::vector<ApprovalRecord> approvals; };
@@ -162,6 +227,11 @@ struct ReadAnswer {
     std::optional<std::pair<KeygenId, UserId>> binding;
     bool used_id = false;
     std::vector<SealedRecord> sealed;           ///< newest snapshot, then its deltas, by version
+    std::optional<KeyRecord> key;
+    std::optional<KeySigningRecord> key_signing;
+    bool key_nonce_used = false;
+    std::vector<KeySealedRecord> key_sealed;    ///< as `sealed`
+    std::vector<KeyRecord> sibling_keys;
 };
 
 struct Unfinished {
@@ -170,7 +240,8 @@ struct Unfinished {
 };
 
 /// What retention may delete: ids of sessions that ended before a time. FinishedSignings: completed and failed ones.
-enum class EndedKind { CompletedKeygens, FailedKeygens, FinishedSignings };
+/// KeySignings: signatures by single keys. LapsedReservations: ids of keys that were reserved until then and not used.
+enum class EndedKind { CompletedKeygens, FailedKeygens, FinishedSignings, KeySignings, LapsedReservations };
 
 struct StorageStats {
     std::uint64_t total_sessions = 0;           ///< keygens and signings on record

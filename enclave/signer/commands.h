@@ -11,6 +11,7 @@ namespace keymeld::wire {
 class Attest;
 class AttestResult;
 class Authenticate;
+class AuthenticateKey;
 class AuthenticateResult;
 class Approve;
 class ApproveResult;
@@ -20,15 +21,20 @@ class CloseSigning;
 class CloseSigningResult;
 class CompleteKeygen;
 class CompleteKeygenResult;
+class DeleteKey;
 class DeleteKeygen;
 class FailKeygen;
 class FailKeygenResult;
+class GenerateKey;
 class Hello;
 class HelloResult;
+class ImportKey;
 class IntroducePeer;
 class IntroducePeerResult;
 class JoinKeygen;
 class JoinKeygenResult;
+class KeepKey;
+class KeyResult;
 class OpenKeygen;
 class OpenKeygenResult;
 class PingResult;
@@ -37,6 +43,8 @@ class RegisterResult;
 class Reject;
 class RejectResult;
 class Restore;
+class RestoreKey;
+class RestoreKeyResult;
 class RestoreResult;
 class SealedUpdate;
 class SignFinish;
@@ -45,6 +53,8 @@ class SignRound1;
 class SignRound1Result;
 class SignRound2;
 class SignRound2Result;
+class SignSingle;
+class SignSingleResult;
 } // namespace keymeld::wire
 
 namespace keymeld::enclave {
@@ -91,6 +101,20 @@ Status sign_round2(SignerCore& core, const Call& call, const wire::SignRound2& r
                    wire::SignRound2Result& result);
 Status sign_finish(SignerCore& core, const Call& call, const wire::SignFinish& request,
                    wire::SignFinishResult& result);
+
+// key_commands.cpp
+Status import_key(SignerCore& core, const Call& call, const wire::ImportKey& request,
+                  wire::KeyResult& result);
+Status generate_key(SignerCore& core, const Call& call, const wire::GenerateKey& request,
+                    wire::KeyResult& result);
+Status keep_key(SignerCore& core, const Call& call, const wire::KeepKey& request,
+                wire::KeyResult& result);
+Status restore_key(SignerCore& core, const wire::RestoreKey& request,
+                   wire::RestoreKeyResult& result);
+Status delete_key(SignerCore& core, const Call& call, const wire::DeleteKey& request);
+Status authenticate_key(SignerCore& core, const Call& call, const wire::AuthenticateKey& request);
+Status sign_single(SignerCore& core, const Call& call, const wire::SignSingle& request,
+                   wire::SignSingleResult& result);
 
 /// For results that carry an update.
 void put_sealed(SealedBlob sealed, wire::SealedUpdate& out);

@@ -13,11 +13,23 @@ EnclaveIdentity EnclaveIdentity::from(crypto::SecretKey key, std::uint64_t epoch
     return {std::move(key), epoch, generated_at};
 }
 
+namespace {
+
+secure::SecretArray<32> labelled_key(const crypto::SecretKey& key, std::string_view label,
+                                     const Uuid& id) {
+    Bytes info(label.begin(), label.end());
+    info.insert(info.end(), id.bytes.begin(), id.bytes.end());
+    return crypto::hkdf_sha256_key(key.expose(), info);
+}
+
+} // namespace
+
 secure::SecretArray<32> EnclaveIdentity::seal_key(const KeygenId& keygen) const {
-    constexpr std::string_view kLabel = "keymeld-seal-v1";
-    Bytes info(kLabel.begin(), kLabel.end());
-    info.insert(info.end(), keygen.bytes.begin(), keygen.bytes.end());
-    return crypto::hkdf_sha256_key(m_key.expose(), info);
+    return labelled_key(m_key, "keymeld-seal-v1", keygen);
+}
+
+secure::SecretArray<32> EnclaveIdentity::seal_key(const KeyId& key) const {
+    return labelled_key(m_key, "keymeld-seal-key-v1", key);
 }
 
 secure::SecretArray<32> EnclaveIdentity::mark_key() const {

@@ -41,6 +41,13 @@ struct Limits {
     std::size_t max_attempts = 20'000;
     std::size_t max_secret_nonces = 20'000;
     std::chrono::seconds attempt_age{120};
+    /// Single keys in memory; beyond, the least recently used must be given back by RestoreKey.
+    std::size_t max_single_keys = 10'000;
+    /// Used approvals over all of them; beyond, the same.
+    std::size_t max_approvals = 1'000'000;
+    /// Used approvals remembered for one single key. Beyond, the oldest are forgotten and whatever was approved then is
+    /// refused as expired: a key that signs faster than this many times in 300 s has a shorter window.
+    std::size_t max_approvals_per_key = 65'536;
     /// Peer enclaves whose channel is kept; beyond, the least recently used must be introduced
     /// again.
     std::size_t max_peers = 256;
@@ -56,5 +63,7 @@ inline constexpr std::size_t kMaxHeader = 512; ///< characters of an authenticat
 inline constexpr std::size_t kMaxEncryptedMessage = 8192; ///< characters of encrypted_message
 inline constexpr std::size_t kKeyBlob = 93;               ///< ECIES blob of a private key
 inline constexpr std::size_t kSecretBlob = 125;           ///< ECIES blob of a session secret
+inline constexpr std::uint64_t kApprovalAge = 300;        ///< seconds that the approval of a single key's signature is good for
+inline constexpr std::uint64_t kClockTolerance = 5;       ///< seconds by which it may be ahead of the enclave's clock
 
 } // namespace keymeld::enclave

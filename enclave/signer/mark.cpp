@@ -37,4 +37,24 @@ Mark Marker::signing_nonce(const UserId& user, const crypto::PlainPubKey& key,
     return mark(6, user.view(), key.bytes(), as_bytes(nonce));
 }
 
+Mark Marker::key(const KeyId& key) const {
+    return mark(7, key.view(), {});
+}
+
+Mark Marker::key_user(const KeyId& key, const UserId& user) const {
+    return mark(8, key.view(), user.view());
+}
+
+Mark Marker::key_signing(const KeyId& key, const SigningId& signing) const {
+    return mark(9, key.view(), signing.view());
+}
+
+Mark Marker::user_nonce(const KeyId& key, std::string_view nonce) const {
+    return mark(10, key.view(), as_bytes(nonce));
+}
+
+Mark Marker::key_approval(const KeyId& key, const crypto::Hash256& digest) const {
+    return mark(11, key.view(), digest);
+}
+
 } // namespace keymeld::enclave

@@ -27,13 +27,15 @@ enum class UseKind : std::uint8_t {
     Register = 1,
     CreateSigning = 2,
     Approve = 3,
-    Reject = 4
+    Reject = 4,
+    CreateKey = 5, ///< of a single key, as the next
+    SignSingle = 6
 };
 
 class NonceUse {
   public:
-    /// `subject` is the mark of the user (Register) or of the signing session (the others but
-    /// Read).
+    /// `subject` is the mark of the user (Register), of the single key (CreateKey) or of the
+    /// signing session (the others but Read).
     static NonceUse of(UseKind kind, Mark subject) {
         return NonceUse((subject & ~kKindBits) | static_cast<std::uint64_t>(kind));
     }
@@ -65,6 +67,14 @@ class Marker {
     /// X-Signing-HMAC: one space per (user, registered key), over all sessions.
     Mark signing_nonce(const UserId& user, const crypto::PlainPubKey& key,
                        std::string_view nonce) const;
+
+    // Single keys.
+    Mark key(const KeyId& key) const;
+    Mark key_user(const KeyId& key, const UserId& user) const;
+    Mark key_signing(const KeyId& key, const SigningId& signing) const;
+    /// X-User-Signature: one space per single key.
+    Mark user_nonce(const KeyId& key, std::string_view nonce) const;
+    Mark key_approval(const KeyId& key, const crypto::Hash256& digest) const;
 
   private:
     Mark mark(std::uint8_t kind, ByteView a, ByteView b, ByteView c = {}) const;

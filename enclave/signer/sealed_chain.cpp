@@ -21,7 +21,7 @@ Error broken() {
 Bytes SealedChain::aad(Kind kind, std::uint64_t version) const {
     constexpr std::string_view kLabel = "keymeld-sealed-v1";
     Bytes out(kLabel.begin(), kLabel.end());
-    out.insert(out.end(), m_keygen.bytes.begin(), m_keygen.bytes.end());
+    out.insert(out.end(), m_subject.bytes.begin(), m_subject.bytes.end());
     for (int shift = 56; shift >= 0; shift -= 8)
         out.push_back(static_cast<std::uint8_t>(version >> shift));
     out.push_back(static_cast<std::uint8_t>(kind));

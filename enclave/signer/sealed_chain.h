@@ -1,7 +1,7 @@
-// The sealed updates of one keygen session: AES-256-GCM under a key of the enclave and the session,
+// The sealed updates of one keygen session or single key: AES-256-GCM under a key of the enclave and the subject,
 // versions without gaps, each delta tied to its predecessor (docs/decisions/0002-sealed-ledger.md).
 //
-// Blob = nonce (12) || ciphertext || tag (16); AAD = "keymeld-sealed-v1" || keygen id || version
+// Blob = nonce (12) || ciphertext || tag (16); AAD = "keymeld-sealed-v1" || subject id || version
 // (8) || kind (1) || SHA-256 of the predecessor's blob (zero for a snapshot, which replaces what
 // was before). What a chain cannot show is that its tail is missing: that is why peers compare
 // versions.
@@ -22,8 +22,10 @@ struct SealedBlob {
 
 class SealedChain {
   public:
-    SealedChain(const KeygenId& keygen, crypto::AeadKey key)
-        : m_keygen(keygen), m_key(std::move(key)) {}
+    /// `subject`: the id of the keygen session or single key; `key` must be of that kind and id
+    /// (EnclaveIdentity::seal_key).
+    SealedChain(const Uuid& subject, crypto::AeadKey key)
+        : m_subject(subject), m_key(std::move(key)) {}
 
     /// Of the last update; 0 before the first.
     std::uint64_t version() const { return m_version; }
@@ -50,7 +52,7 @@ class SealedChain {
     Bytes aad(Kind kind, std::uint64_t version) const;
     void advance(bool snapshot, std::uint64_t version, ByteView blob);
 
-    KeygenId m_keygen;
+    Uuid m_subject;
     crypto::AeadKey m_key;
     std::uint64_t m_version = 0;
     crypto::Hash256 m_last{}; // of the last update's blob

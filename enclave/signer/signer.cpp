@@ -57,6 +57,22 @@ Status dispatch(SignerCore& core, const Call& call, const wire::Request& request
     case wire::Request::kCloseSigning:
         return close_signing(core, call, request.close_signing(),
                              *response.mutable_close_signing());
+    case wire::Request::kImportKey:
+        return import_key(core, call, request.import_key(), *response.mutable_import_key());
+    case wire::Request::kGenerateKey:
+        return generate_key(core, call, request.generate_key(), *response.mutable_generate_key());
+    case wire::Request::kKeepKey:
+        return keep_key(core, call, request.keep_key(), *response.mutable_keep_key());
+    case wire::Request::kRestoreKey:
+        return restore_key(core, request.restore_key(), *response.mutable_restore_key());
+    case wire::Request::kDeleteKey:
+        response.mutable_delete_key();
+        return delete_key(core, call, request.delete_key());
+    case wire::Request::kAuthenticateKey:
+        response.mutable_authenticate_key();
+        return authenticate_key(core, call, request.authenticate_key());
+    case wire::Request::kSignSingle:
+        return sign_single(core, call, request.sign_single(), *response.mutable_sign_single());
     case wire::Request::COMMAND_NOT_SET:
         break;
     }

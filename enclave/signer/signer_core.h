@@ -7,6 +7,7 @@
 #include "enclave/signer/keygen_store.h"
 #include "enclave/signer/peer_directory.h"
 #include "enclave/signer/signer.h"
+#include "enclave/signer/single_key_store.h"
 
 namespace keymeld::enclave {
 
@@ -17,7 +18,8 @@ struct SignerCore {
           signing_nonces(parts.limits.max_signing_nonces),
           signing_reads(parts.limits.max_signing_nonces), bindings(parts.limits.max_bindings),
           attempts(parts.limits),
-          store(parts.identity, marker, bindings, signing_nonces, parts.limits) {}
+          store(parts.identity, marker, bindings, signing_nonces, parts.limits),
+          keys(marker, bindings, parts.limits) {}
 
     SignerParts parts;
     Uuid boot_id;
@@ -28,6 +30,7 @@ struct SignerCore {
     BlobBindings bindings;
     AttemptRegister attempts;
     KeygenStore store; // after `attempts`, which its sessions leave when they die
+    SingleKeyStore keys;
     musig::KeyAggCache aggregates;
     std::uint64_t signatures = 0;
     BusyTime command_time;

@@ -121,6 +121,7 @@ Result<Mutator> Mutator::create(Connection& connection) {
     for (const Entry& entry : entries) {
         KEYMELD_TRY(*entry.statement, connection.prepare(entry.sql));
     }
+    KEYMELD_CHECK(out.prepare_keys());
     return out;
 }
 

@@ -56,6 +56,17 @@ class Mutator {
     Status apply_one(const plugin::BindBlob& m);
     Status apply_one(const plugin::DeleteKeygen& m);
     Status apply_one(const plugin::DeleteSigning& m);
+    // key_mutations.cpp
+    Status apply_one(const plugin::InsertKey& m);
+    Status apply_one(const plugin::HoldKey& m);
+    Status apply_one(const plugin::DeleteKey& m);
+    Status apply_one(const plugin::DropReservation& m);
+    Status apply_one(const plugin::PutKeySealed& m);
+    Status apply_one(const plugin::UseKeyNonce& m);
+    Status apply_one(const plugin::InsertKeySigning& m);
+    Status apply_one(const plugin::DeleteKeySigning& m);
+    Status prepare_keys();
+    Result<std::int64_t> key_row(const KeyId& id);
 
     Status refuse_used_id(const Uuid& id);
     /// The row of a session; nullopt if it is not there.
@@ -76,6 +87,9 @@ class Mutator {
     Statement m_use_nonce, m_bind_blob, m_find_binding;
     Statement m_retire_signings, m_retire_id, m_keep_nonces, m_count_members;
     Statement m_delete_keygen, m_delete_signing;
+    Statement m_find_key, m_insert_key, m_hold_key, m_delete_key, m_drop_reservation;
+    Statement m_first_key_sealed, m_drop_key_sealed, m_insert_key_sealed;
+    Statement m_use_key_nonce, m_insert_key_signing, m_delete_key_signing;
     Statement m_claim_keygens, m_claim_signings;
 };
 

@@ -114,6 +114,7 @@ Result<Reader> Reader::create(Connection& connection) {
     for (const Entry& entry : entries) {
         KEYMELD_TRY(*entry.statement, connection.prepare(entry.sql));
     }
+    KEYMELD_CHECK(out.prepare_keys(connection));
     return out;
 }
 
@@ -195,6 +196,7 @@ Result<plugin::ReadAnswer> Reader::answer(const plugin::ReadBatch& questions) {
         KEYMELD_TRY(out.keygen, keygen(*wanted));
     }
     KEYMELD_CHECK(answer_rest(questions, out));
+    KEYMELD_CHECK(answer_keys(questions, out));
     return out;
 }
 
@@ -261,10 +263,21 @@ Result<std::vector<Uuid>> Reader::ended_before(plugin::EndedKind kind, std::uint
     using enum plugin::EndedKind;
     // "Before the end of time" is a fair question.
     const auto time = std::min<std::uint64_t>(before, std::numeric_limits<std::int64_t>::max());
-    const std::string_view status = text(kind == FailedKeygens ? session::KeygenStatus::Failed
-                                                               : session::KeygenStatus::Completed);
-    Query q = kind == FinishedSignings ? m_ended_signings(time, limit)
-                                       : m_ended_keygens(status, time, limit);
+    Query q = [&] {
+        switch (kind) {
+        case FinishedSignings:
+            return m_ended_signings(time, limit);
+        case KeySignings:
+            return m_old_key_signings(time, limit);
+        case LapsedReservations:
+            return m_lapsed_keys(time, limit);
+        case FailedKeygens:
+            return m_ended_keygens(text(session::KeygenStatus::Failed), time, limit);
+        case CompletedKeygens:
+            break;
+        }
+        return m_ended_keygens(text(session::KeygenStatus::Completed), time, limit);
+    }();
     std::vector<Uuid> out;
     for (;;) {
         KEYMELD_TRY(const bool found, q.next());

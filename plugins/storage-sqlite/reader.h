@@ -29,12 +29,18 @@ class Reader {
     Status read_participants(std::int64_t row, std::vector<plugin::ParticipantRecord>& out);
     Status read_approvals(std::int64_t row, plugin::SigningBundle& out);
     Status answer_rest(const plugin::ReadBatch& questions, plugin::ReadAnswer& out);
+    // key_reads.cpp
+    Status prepare_keys(Connection& connection);
+    Status answer_keys(const plugin::ReadBatch& questions, plugin::ReadAnswer& out);
+    Result<std::optional<plugin::KeyRecord>> key(const KeyId& id);
 
     Statement m_keygen, m_participants, m_signing, m_approvals;
     Statement m_nonce, m_binding, m_used_id, m_sealed;
     Statement m_own_keygens, m_own_signings;
     Statement m_ended_keygens, m_ended_signings;
     Statement m_active, m_size;
+    Statement m_key, m_key_signing, m_key_nonce, m_key_sealed, m_sibling_keys;
+    Statement m_old_key_signings, m_lapsed_keys;
 };
 
 } // namespace keymeld::storage_sqlite

@@ -122,7 +122,56 @@ ALTER TABLE nonces ADD COLUMN signer BLOB CHECK (length(signer) = 16);
 CREATE INDEX participants_key ON participants (public_key) WHERE public_key IS NOT NULL;
 )sql";
 
-constexpr const char* kSteps[] = {kVersion1, kVersion2};
+// Single keys. A signature belongs to its key, and goes with it.
+constexpr const char kVersion3[] = R"sql(
+CREATE TABLE single_keys (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    user_id BLOB NOT NULL CHECK (length(user_id) = 16),
+    enclave_id INTEGER NOT NULL,
+    enclave_public_key BLOB NOT NULL CHECK (length(enclave_public_key) = 33),
+    enclave_key_epoch INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    public_key BLOB CHECK (length(public_key) = 33),
+    auth_pubkey BLOB CHECK (length(auth_pubkey) = 33),
+    allowed INTEGER CHECK (allowed BETWEEN 1 AND 3),
+    label TEXT,
+    origin_keygen BLOB CHECK (length(origin_keygen) = 16),
+    request_digest BLOB CHECK (length(request_digest) = 32)
+) STRICT;
+CREATE INDEX single_keys_of_owner ON single_keys (user_id, auth_pubkey) WHERE public_key IS NOT NULL;
+CREATE INDEX single_keys_reserved ON single_keys (expires_at) WHERE public_key IS NULL;
+
+CREATE TABLE key_sealed (
+    seq INTEGER PRIMARY KEY,
+    key INTEGER NOT NULL REFERENCES single_keys (seq) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    snapshot INTEGER NOT NULL CHECK (snapshot IN (0, 1)),
+    state BLOB NOT NULL,
+    UNIQUE (key, version)
+) STRICT;
+
+CREATE TABLE key_nonces (
+    nonce BLOB NOT NULL PRIMARY KEY CHECK (length(nonce) = 32),
+    key INTEGER NOT NULL REFERENCES single_keys (seq) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX key_nonces_of_key ON key_nonces (key);
+
+CREATE TABLE key_signings (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    key INTEGER NOT NULL REFERENCES single_keys (seq) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    signature_type TEXT NOT NULL CHECK (signature_type IN ('ecdsa', 'schnorr_bip340')),
+    request_digest BLOB NOT NULL CHECK (length(request_digest) = 32),
+    encrypted_signature TEXT NOT NULL
+) STRICT;
+CREATE INDEX key_signings_of_key ON key_signings (key);
+CREATE INDEX key_signings_by_time ON key_signings (created_at);
+)sql";
+
+constexpr const char* kSteps[] = {kVersion1, kVersion2, kVersion3};
 static_assert(std::size(kSteps) == kSchemaVersion);
 
 std::string uuid(const std::string& column) {
@@ -186,7 +235,28 @@ std::string views() {
            uuid("user_id") +
            " AS user_id FROM blob_bindings;\n"
            "CREATE VIEW retired_id_view AS SELECT " +
-           uuid("id") + " AS id, kind FROM retired_ids;\n";
+           uuid("id") +
+           " AS id, kind FROM retired_ids;\n"
+           "CREATE VIEW single_key_view AS SELECT " +
+           uuid("id") + " AS id, " + uuid("user_id") +
+           " AS user_id, iif(public_key IS NULL, 'reserved', 'held') AS status, enclave_id, " +
+           hex("enclave_public_key") + " AS enclave_public_key, enclave_key_epoch, " +
+           date("created_at") + " AS created_at, " + date("expires_at") + " AS expires_at, " +
+           hex("public_key") + " AS public_key, " + hex("auth_pubkey") +
+           " AS auth_pubkey, allowed, label, iif(origin_keygen IS NULL, NULL, " +
+           uuid("origin_keygen") +
+           ") AS origin_keygen FROM single_keys;\n"
+           "CREATE VIEW key_signing_view AS SELECT " +
+           uuid("t.id") + " AS id, " + uuid("k.id") + " AS key_id, " + date("t.created_at") +
+           " AS created_at, t.signature_type FROM key_signings t JOIN single_keys k ON k.seq = "
+           "t.key;\n"
+           "CREATE VIEW key_sealed_view AS SELECT " +
+           uuid("k.id") +
+           " AS key_id, t.version, iif(t.snapshot, 'snapshot', 'delta') AS kind, length(t.state) "
+           "AS bytes FROM key_sealed t JOIN single_keys k ON k.seq = t.key;\n"
+           "CREATE VIEW key_nonce_view AS SELECT " +
+           hex("t.nonce") + " AS nonce, " + uuid("k.id") +
+           " AS key_id FROM key_nonces t JOIN single_keys k ON k.seq = t.key;\n";
 }
 
 Status drop_views(Connection& connection) {

@@ -65,7 +65,7 @@ TEST_F(StorageFile, PeopleMayReadWhileItIsOpen) {
     must({insert_keygen(1)});
     EXPECT_EQ(query("SELECT count(*) FROM keygen_view"), std::vector<std::string>({"1"}));
     must({insert_keygen(2)});
-    EXPECT_EQ(query("SELECT count(*) FROM keygen_view"), std::vector<std::string>({"2"}));
+    EXPECT_EQ(query("SELECT count(*) FROM keygen_view"), std::vector<std::string>({"3"}));
 }
 
 TEST_F(StorageFile, WaitsForALockOfAnotherProgramAndThenGivesUp) {
@@ -88,7 +88,7 @@ TEST_F(StorageFile, WaitsForALockOfAnotherProgramAndThenGivesUp) {
 TEST_F(StorageFile, IsAWalDatabaseOfThisApplication) {
     must({insert_keygen(1)});
     EXPECT_EQ(query("PRAGMA journal_mode"), std::vector<std::string>({"wal"}));
-    EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"2"}));
+    EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"3"}));
     EXPECT_EQ(query("PRAGMA application_id"),
               std::vector<std::string>({std::to_string(0x4b4d4c44)}));
     EXPECT_TRUE(std::filesystem::file_size(file().string() + "-wal") > 0);
@@ -103,17 +103,17 @@ TEST_F(StorageFile, EveryTableIsStrictAndHasNoJson) {
               "name NOT LIKE 'sqlite_%' AND strict = 0")
             .empty());
     EXPECT_EQ(query("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND strict = 1"),
-              std::vector<std::string>({"8"}));
+              std::vector<std::string>({"12"}));
     EXPECT_TRUE(query("SELECT name FROM sqlite_schema WHERE lower(sql) LIKE '%json%'").empty());
 }
 
 TEST_F(StorageFile, RefusesANewerVersion) {
     must({insert_keygen(1)});
     close();
-    sql("PRAGMA user_version = 3");
+    sql("PRAGMA user_version = 4");
     expect_refused(Errc::StorageFailed,
-                   "schema version 3 and this program knows up to 2; use the newer program");
-    sql("PRAGMA user_version = 2");
+                   "schema version 4 and this program knows up to 3; use the newer program");
+    sql("PRAGMA user_version = 3");
     EXPECT_TRUE(keygen(1)); // it was not touched
 }
 

@@ -92,7 +92,7 @@ TEST_F(StorageMigration, AVersion1FileKeepsEverything) {
     EXPECT_EQ(claim(storage(), user_id(1), unix_seconds() + 100).signings.size(), 1u);
     must({UseNonce{hash_of(4), keygen_id(1), user_id(10)}});
     EXPECT_EQ(query("SELECT id FROM keygen_view"), std::vector<std::string>({keygen_id(1).text()}));
-    EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"2"}));
+    EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"3"}));
     must({DeleteKeygen{keygen_id(1)}});
     EXPECT_FALSE(signing(5));
 }
