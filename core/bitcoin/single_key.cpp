@@ -7,8 +7,10 @@ namespace keymeld::bitcoin {
 
 std::string_view text(SignatureType type) {
     switch (type) {
-    case SignatureType::Ecdsa: return "ecdsa";
-    case SignatureType::SchnorrBip340: return "schnorr_bip340";
+    case SignatureType::Ecdsa:
+        return "ecdsa";
+    case SignatureType::SchnorrBip340:
+        return "schnorr_bip340";
     }
     return {};
 }
@@ -35,13 +37,13 @@ std::string AllowedSignatures::text() const {
 }
 
 Result<SecretKey> derive_auth_key(const SecretKey& signing_key) {
-    const auto scalar =
-        crypto::hkdf_sha256_key(signing_key.expose(), as_bytes("keymeld-session-auth-v1:single_signer_auth"));
+    const auto scalar = crypto::hkdf_sha256_key(
+        signing_key.expose(), as_bytes("keymeld-session-auth-v1:single_signer_auth"));
     return SecretKey::parse(scalar.expose());
 }
 
-crypto::Hash256 approval_digest(std::string_view encrypted_message, const KeyId& key, std::uint64_t timestamp,
-                                const TweakConfig& tweak) {
+crypto::Hash256 approval_digest(std::string_view encrypted_message, const KeyId& key,
+                                std::uint64_t timestamp, const TweakConfig& tweak) {
     ByteArray<8> time{};
     for (std::size_t i = 0; i < time.size(); ++i)
         time[i] = static_cast<std::uint8_t>(timestamp >> (8 * i));
@@ -54,10 +56,11 @@ std::string import_aad(const KeyId& key, const UserId& user, const PlainPubKey& 
     return "keymeld-ecies-v1:single-key:" + key.text() + ":" + user.text() + ":" + auth_key.hex();
 }
 
-crypto::Hash256 key_tag(const secure::SecretArray<32>& secret, const KeyId& key, const UserId& user, const PlainPubKey& auth_key,
-                        const PlainPubKey& public_key, const AllowedSignatures& allowed) {
-    const std::string text = "keymeld-single-key-v1:" + key.text() + ":" + user.text() + ":" + auth_key.hex() + ":" +
-                             public_key.hex() + ":" + allowed.text();
+crypto::Hash256 key_tag(const secure::SecretArray<32>& secret, const KeyId& key, const UserId& user,
+                        const PlainPubKey& auth_key, const PlainPubKey& public_key,
+                        const AllowedSignatures& allowed) {
+    const std::string text = "keymeld-single-key-v1:" + key.text() + ":" + user.text() + ":" +
+                             auth_key.hex() + ":" + public_key.hex() + ":" + allowed.text();
     return crypto::hmac_sha256(secret.expose(), as_bytes(text));
 }
 

@@ -15,9 +15,9 @@ namespace keymeld::crypto {
 /// other.
 enum class DataContext { Signature, Message };
 
-/// Binary form, which only single keys use (rest-keys.md): hex of context_len(1) || context || nonce(12) ||
-/// ciphertext || tag(16), no AAD, key = HKDF-SHA256(no salt, IKM = secret, info = context). Its contexts are
-/// `session_data` and `signature`.
+/// Binary form, which only single keys use (rest-keys.md): hex of context_len(1) || context ||
+/// nonce(12) || ciphertext || tag(16), no AAD, key = HKDF-SHA256(no salt, IKM = secret, info =
+/// context). Its contexts are `session_data` and `signature`.
 enum class BinaryContext { SessionData, Signature };
 
 /// Encrypts with a random nonce and writes lower-case hex. [any-thread]

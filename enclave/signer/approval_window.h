@@ -2,8 +2,8 @@
 // approval is good for one signature (rest-keys.md).
 //
 // An approval older than 300 s is refused anyway, so older ones need not be remembered. What is
-// forgotten leaves a floor: nothing that was approved at or before it is ever accepted, whatever the
-// clock says later. Marks only, nothing secret.
+// forgotten leaves a floor: nothing that was approved at or before it is ever accepted, whatever
+// the clock says later. Marks only, nothing secret.
 #pragma once
 
 #include <map>
@@ -63,8 +63,8 @@ class ApprovalWindow {
     std::uint64_t m_floor = 0;
     std::size_t m_size = 0;
     std::map<std::uint64_t, std::vector<Entry>> m_by_time;
-    MarkMap m_uses;            // also of forgotten ones, until the next rebuild
-    std::size_t m_stale = 0;   // of them
+    MarkMap m_uses;          // also of forgotten ones, until the next rebuild
+    std::size_t m_stale = 0; // of them
 };
 
 } // namespace keymeld::enclave

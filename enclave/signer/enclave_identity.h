@@ -28,7 +28,8 @@ class EnclaveIdentity {
     /// Key for the sealed state of one keygen session: HKDF(secret, "keymeld-seal-v1" || keygen
     /// id).
     secure::SecretArray<32> seal_key(const KeygenId& keygen) const;
-    /// The same of one single key, with "keymeld-seal-key-v1": state of one kind is never opened as the other.
+    /// The same of one single key, with "keymeld-seal-key-v1": state of one kind is never opened as
+    /// the other.
     secure::SecretArray<32> seal_key(const KeyId& key) const;
     /// Key of Marker: HKDF(secret, "keymeld-marks-v1").
     secure::SecretArray<32> mark_key() const;

@@ -63,8 +63,8 @@ Result<Owned> owned_key(SignerCore& core, const std::string& key_field,
     KEYMELD_TRY(const KeyId id, key_id_of(key_field));
     KEYMELD_TRY(const UserId user, user_id_of(user_field));
     KEYMELD_TRY(SingleKey* const key, core.keys.find(id));
-    KEYMELD_TRY(const auto parsed, user_header(header, key->facts().auth_key, scope.value_or(id),
-                                               key->facts().user));
+    KEYMELD_TRY(const auto parsed,
+                user_header(header, key->facts().auth_key, scope.value_or(id), key->facts().user));
     if (user != key->facts().user)
         return fail(Errc::AuthFailed, "key is not this user's");
     const Mark nonce = core.marker.user_nonce(id, parsed.nonce);
@@ -85,8 +85,8 @@ struct NewKey {
 /// The key under this id if the very same command made it; null if there is none yet and the header
 /// is right.
 Result<SingleKey*> existing(SignerCore& core, const NewKey& wanted) {
-    KEYMELD_TRY(const auto parsed, user_header(wanted.header, wanted.facts.auth_key, wanted.id,
-                                               wanted.facts.user));
+    KEYMELD_TRY(const auto parsed,
+                user_header(wanted.header, wanted.facts.auth_key, wanted.id, wanted.facts.user));
     const NonceUse use = NonceUse::of(UseKind::CreateKey, core.marker.key(wanted.id));
     const Mark nonce = core.marker.user_nonce(wanted.id, parsed.nonce);
     auto found = core.keys.find(wanted.id);
@@ -161,7 +161,9 @@ Result<bitcoin::TweakConfig> tweak_of(const wire::SignSingle& request) {
 
 /// The 32-byte digest that the client encrypted.
 Result<ByteArray<32>> open_digest(const secure::SecretArray<32>& secret, const std::string& text) {
-    const auto refuse = [](Errc code, const char* why) { return at(fail(code, why), kMessageField); };
+    const auto refuse = [](Errc code, const char* why) {
+        return at(fail(code, why), kMessageField);
+    };
     if (text.size() > kMaxEncryptedMessage)
         return refuse(Errc::MessageMismatch, "encrypted message is too long");
     const auto plaintext =
@@ -290,8 +292,8 @@ Status generate_key(SignerCore& core, const Call& call, const wire::GenerateKey&
     if (key == nullptr)
         key = &add(core, wanted, crypto::SecretKey::generate());
     if (tag_key)
-        result.set_key_tag(wire_bytes(bitcoin::key_tag(*tag_key, id, user, auth_key,
-                                                       key->key().public_key(), *allowed)));
+        result.set_key_tag(wire_bytes(
+            bitcoin::key_tag(*tag_key, id, user, auth_key, key->key().public_key(), *allowed)));
     put_key(call, *key, result);
     return {};
 }
@@ -366,8 +368,7 @@ Status sign_single(SignerCore& core, const Call& call, const wire::SignSingle& r
                    wire::SignSingleResult& result) {
     KEYMELD_TRY(const KeyId id, key_id_of(request.key_id()));
     KEYMELD_TRY(const SigningId signing, signing_id_of(request.signing_id()));
-    const NonceUse use =
-        NonceUse::of(UseKind::SignSingle, core.marker.key_signing(id, signing));
+    const NonceUse use = NonceUse::of(UseKind::SignSingle, core.marker.key_signing(id, signing));
     KEYMELD_TRY(const Owned owned, owned_key(core, request.key_id(), request.user_id(),
                                              request.user_header(), std::nullopt, use));
     SingleKey& key = *owned.key;

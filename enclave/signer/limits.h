@@ -45,8 +45,9 @@ struct Limits {
     std::size_t max_single_keys = 10'000;
     /// Used approvals over all of them; beyond, the same.
     std::size_t max_approvals = 1'000'000;
-    /// Used approvals remembered for one single key. Beyond, the oldest are forgotten and whatever was approved then is
-    /// refused as expired: a key that signs faster than this many times in 300 s has a shorter window.
+    /// Used approvals remembered for one single key. Beyond, the oldest are forgotten and whatever
+    /// was approved then is refused as expired: a key that signs faster than this many times in 300
+    /// s has a shorter window.
     std::size_t max_approvals_per_key = 65'536;
     /// Peer enclaves whose channel is kept; beyond, the least recently used must be introduced
     /// again.
@@ -63,7 +64,9 @@ inline constexpr std::size_t kMaxHeader = 512; ///< characters of an authenticat
 inline constexpr std::size_t kMaxEncryptedMessage = 8192; ///< characters of encrypted_message
 inline constexpr std::size_t kKeyBlob = 93;               ///< ECIES blob of a private key
 inline constexpr std::size_t kSecretBlob = 125;           ///< ECIES blob of a session secret
-inline constexpr std::uint64_t kApprovalAge = 300;        ///< seconds that the approval of a single key's signature is good for
-inline constexpr std::uint64_t kClockTolerance = 5;       ///< seconds by which it may be ahead of the enclave's clock
+inline constexpr std::uint64_t kApprovalAge =
+    300; ///< seconds that the approval of a single key's signature is good for
+inline constexpr std::uint64_t kClockTolerance =
+    5; ///< seconds by which it may be ahead of the enclave's clock
 
 } // namespace keymeld::enclave

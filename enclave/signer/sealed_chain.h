@@ -1,5 +1,6 @@
-// The sealed updates of one keygen session or single key: AES-256-GCM under a key of the enclave and the subject,
-// versions without gaps, each delta tied to its predecessor (docs/decisions/0002-sealed-ledger.md).
+// The sealed updates of one keygen session or single key: AES-256-GCM under a key of the enclave
+// and the subject, versions without gaps, each delta tied to its predecessor
+// (docs/decisions/0002-sealed-ledger.md).
 //
 // Blob = nonce (12) || ciphertext || tag (16); AAD = "keymeld-sealed-v1" || subject id || version
 // (8) || kind (1) || SHA-256 of the predecessor's blob (zero for a snapshot, which replaces what

@@ -58,8 +58,9 @@ Result<std::unique_ptr<SingleKey>> SingleKey::restore(const EnclaveIdentity& ide
         if (!facts_in.done())
             return broken();
     }
-    std::unique_ptr<SingleKey> key(new SingleKey(
-        id, std::move(*secret), {user, *auth_key, *allowed, origin, blob}, std::move(chain), limits));
+    std::unique_ptr<SingleKey> key(new SingleKey(id, std::move(*secret),
+                                                 {user, *auth_key, *allowed, origin, blob},
+                                                 std::move(chain), limits));
     key->m_approvals = std::move(approvals);
     return key;
 }
@@ -70,10 +71,9 @@ void SingleKey::record(const ApprovalUsed& fact, NonceUse use) {
 }
 
 SealedBlob SingleKey::take_update(std::uint64_t stream) {
-    const bool snapshot =
-        m_snapshot_due || m_stream != stream || m_pending.empty() ||
-        m_chain.deltas() >= std::max(kMinDeltas, m_approvals_at_snapshot) ||
-        m_chain.delta_bytes() + m_pending.size() > m_limits.max_delta_bytes;
+    const bool snapshot = m_snapshot_due || m_stream != stream || m_pending.empty() ||
+                          m_chain.deltas() >= std::max(kMinDeltas, m_approvals_at_snapshot) ||
+                          m_chain.delta_bytes() + m_pending.size() > m_limits.max_delta_bytes;
     // Should sealing fail for want of locked memory, the next update must hold everything.
     m_snapshot_due = true;
     SealedBlob out;

@@ -1,6 +1,6 @@
-// The single keys of this process: bounded, the least recently used go first and must be given back,
-// and the memory of those that went, so that an old version never comes back within one life of the
-// process.
+// The single keys of this process: bounded, the least recently used go first and must be given
+// back, and the memory of those that went, so that an old version never comes back within one life
+// of the process.
 #pragma once
 
 #include <list>

@@ -67,10 +67,9 @@ Status Mutator::apply_one(const plugin::InsertKey& m) {
 
 Status Mutator::apply_one(const plugin::HoldKey& m) {
     const plugin::KeyRecord& r = m.record;
-    KEYMELD_CHECK(m_hold_key(r.id, r.public_key, r.auth_pubkey,
-                             std::uint64_t{r.allowed.bits()}, or_null(r.label),
-                             or_null(r.origin_keygen), r.request_digest, r.created_at, r.enclave_id,
-                             r.enclave_public_key, r.enclave_key_epoch)
+    KEYMELD_CHECK(m_hold_key(r.id, r.public_key, r.auth_pubkey, std::uint64_t{r.allowed.bits()},
+                             or_null(r.label), or_null(r.origin_keygen), r.request_digest,
+                             r.created_at, r.enclave_id, r.enclave_public_key, r.enclave_key_epoch)
                       .run());
     if (m_connection->changes() != 1)
         return conflict("single key " + r.id.text() + " is not reserved");

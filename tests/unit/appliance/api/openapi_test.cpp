@@ -39,7 +39,7 @@ TEST(OpenApi, DescribesEveryRoute) {
         const bj::value& operation = document.at("paths").at(std::string(route.path)).at(method);
         EXPECT_EQ(test::text(operation.at("operationId")), text(route.operation));
         EXPECT_EQ(operation.as_object().contains("requestBody"), route.body != Body::None) << route.path;
-        EXPECT_EQ(operation.as_object().contains("security"), route.auth == Auth::SessionHmac || route.auth == Auth::SigningHmac)
+        EXPECT_EQ(operation.as_object().contains("security"), route.auth != Auth::None && route.auth != Auth::OperatorToken)
             << route.path;
         EXPECT_GE(operation.at("parameters").as_array().size(), placeholders(route.path).size());
     }
@@ -49,7 +49,8 @@ TEST(OpenApi, HasTheSecuritySchemes) {
     const bj::value schemes = bj::parse(make_openapi("1", false)).at("components").at("securitySchemes");
     EXPECT_EQ(test::text(schemes.at("SessionHmac").at("name")), "X-Session-HMAC");
     EXPECT_EQ(test::text(schemes.at("SigningHmac").at("name")), "X-Signing-HMAC");
-    EXPECT_EQ(schemes.as_object().size(), 2u);
+    EXPECT_EQ(test::text(schemes.at("UserSignature").at("name")), "X-User-Signature");
+    EXPECT_EQ(schemes.as_object().size(), 3u);
     const bj::value with_token = bj::parse(make_openapi("1", true));
     EXPECT_TRUE(with_token.at("components").at("securitySchemes").as_object().contains("OperatorToken"));
     EXPECT_TRUE(with_token.at("paths").at("/keygen").at("post").as_object().contains("security"));

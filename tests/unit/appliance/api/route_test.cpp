@@ -19,7 +19,10 @@ TEST(Routes, AreThoseOfTheSpecification) {
         "GET /keygen/{keygen_session_id}/status", "GET /keygen/{keygen_session_id}/events", "POST /signing",
         "POST /signing/{signing_session_id}", "DELETE /signing/{signing_session_id}",
         "GET /signing/{signing_session_id}/status", "GET /signing/{signing_session_id}/events", "GET /health", "GET /ready",
-        "GET /version", "GET /metrics", "GET /openapi.json", "GET /docs", "GET /docs/{file}"};
+        "POST /keys/reserve", "POST /keys/import", "POST /keys/generate", "GET /keys/{user_id}",
+        "GET /keys/{user_id}/{key_id}/status", "DELETE /keys/{user_id}/{key_id}",
+        "POST /keys/{user_id}/keygen/{keygen_id}", "POST /sign/single", "POST /sign/single/batch",
+        "GET /sign/single/{signing_session_id}/status/{user_id}", "GET /version", "GET /metrics", "GET /openapi.json", "GET /docs", "GET /docs/{file}"};
     EXPECT_EQ(found, wanted);
 }
 
@@ -28,7 +31,11 @@ TEST(Routes, AuthenticationIsThatOfTheSpecification) {
         const std::string path(route.path);
         const bool session = path == "/signing" || (path.starts_with("/keygen/") && !path.ends_with("/slots"));
         const bool signing = path.starts_with("/signing/");
-        const Auth wanted = session              ? Auth::SessionHmac
+        const bool open = path == "/keys/reserve" || path == "/sign/single/batch"; // the items bring their own
+        const bool user = (path.starts_with("/keys/") || path.starts_with("/sign/")) && !open;
+        const Auth wanted = path.find("/keygen/{keygen_id}") != std::string::npos ? Auth::SessionAndUser
+                            : user              ? Auth::UserSignature
+                            : session              ? Auth::SessionHmac
                             : signing            ? Auth::SigningHmac
                             : path == "/keygen" ? Auth::OperatorToken
                                                  : Auth::None;
