@@ -23,6 +23,12 @@
     COMMAND(sign_approve, "sign approve", "Approve a signing session")                              \
     COMMAND(sign_reject, "sign reject", "Reject a signing session")                                 \
     COMMAND(sign_status, "sign status", "Show a signing session; decrypt and verify its signature") \
+    COMMAND(key_generate, "key generate", "Have an enclave make a single key")                      \
+    COMMAND(key_import, "key import", "Hand a private key to an enclave as a single key")           \
+    COMMAND(key_list, "key list", "List your single keys")                                          \
+    COMMAND(key_status, "key status", "Show a single key")                                          \
+    COMMAND(key_sign, "key sign", "Sign 32 bytes with a single key")                                \
+    COMMAND(key_delete, "key delete", "Destroy a single key")                                       \
     COMMAND(attest_verify, "attest verify", "Check attestation documents, and show each check")     \
     COMMAND(enclave_simulate, "enclave simulate", "Run the simulated enclaves of a configuration")  \
     COMMAND(enclave_boot, "enclave boot", "Boot the test image under QEMU for each enclave")         \

@@ -224,7 +224,20 @@ Async<Result<std::unique_ptr<RegtestNode>>> RegtestNode::start(fs::path program)
 }
 
 Async<Result<Coin>> RegtestNode::fund(const bitcoin::XOnlyPubKey& output_key, std::uint64_t satoshi) {
-    const std::string address = bitcoin::p2tr_address(output_key, bitcoin::Network::Regtest);
+    return pay(bitcoin::p2tr_address(output_key, bitcoin::Network::Regtest), bitcoin::p2tr_script(output_key), satoshi);
+}
+
+Async<Result<Coin>> RegtestNode::fund_descriptor(std::string descriptor, std::uint64_t satoshi) {
+    auto address = co_await descriptor_address(std::move(descriptor));
+    if (!address)
+        co_return std::move(address).error();
+    auto script = co_await script_of(*address);
+    if (!script)
+        co_return std::move(script).error();
+    co_return co_await pay(*address, *script, satoshi);
+}
+
+Async<Result<Coin>> RegtestNode::pay(std::string address, bitcoin::Script script, std::uint64_t satoshi) {
     auto sent = co_await m_impl->call("sendtoaddress", "[\"" + address + "\", \"" + btc(satoshi) + "\"]", true);
     if (!sent)
         co_return std::move(sent).error();
@@ -242,7 +255,6 @@ Async<Result<Coin>> RegtestNode::fund(const bitcoin::XOnlyPubKey& output_key, st
         KEYMELD_TRY(const std::string hex, object.text("hex", 8u * 1024 * 1024));
         KEYMELD_TRY(const Bytes raw, hex_decode(hex));
         KEYMELD_TRY(const auto tx, bitcoin::Transaction::parse(raw));
-        const bitcoin::Script script = bitcoin::p2tr_script(output_key);
         for (std::uint32_t i = 0; i < tx.outputs.size(); ++i)
             if (tx.outputs[i].script_pub_key == script && tx.outputs[i].amount == satoshi)
                 return Coin{{tx.txid(), i}, tx.outputs[i]};
@@ -255,7 +267,11 @@ Async<Result<bitcoin::Script>> RegtestNode::new_wallet_script() {
     auto address = co_await m_impl->new_address();
     if (!address)
         co_return std::move(address).error();
-    auto answer = co_await m_impl->call("getaddressinfo", "[\"" + *address + "\"]", true);
+    co_return co_await script_of(std::move(*address));
+}
+
+Async<Result<bitcoin::Script>> RegtestNode::script_of(std::string address) {
+    auto answer = co_await m_impl->call("getaddressinfo", "[\"" + address + "\"]", true);
     if (!answer)
         co_return std::move(answer).error();
     auto object = answer->object();

@@ -47,6 +47,8 @@ class RegtestNode {
 
     /// Pays `satoshi` to the P2TR output of `key` and mines the payment.
     Async<Result<Coin>> fund(const bitcoin::XOnlyPubKey& output_key, std::uint64_t satoshi);
+    /// The same to the first address of an output descriptor, given without checksum: "wpkh(<33-byte key>)".
+    Async<Result<Coin>> fund_descriptor(std::string descriptor, std::uint64_t satoshi);
     /// The script of a new address of the node's wallet.
     Async<Result<bitcoin::Script>> new_wallet_script();
     /// Broadcasts, mines one block and reads the transaction back from it. `Errc::InvalidSignature` if the node refuses the transaction (the
@@ -56,6 +58,9 @@ class RegtestNode {
     Async<Result<std::string>> descriptor_address(std::string descriptor);
 
   private:
+    Async<Result<Coin>> pay(std::string address, bitcoin::Script script, std::uint64_t satoshi);
+    Async<Result<bitcoin::Script>> script_of(std::string address);
+
     class Impl;
     explicit RegtestNode(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> m_impl;

@@ -124,6 +124,55 @@ TEST_F(Cli, ThreePeopleMakeAKeyAndSign) {
     EXPECT_EQ(member(failed, "status"), "failed");
 }
 
+TEST_F(Cli, SingleKeysFromGenerationToDeletion) {
+    const Outcome made = ask_with_trust({"key", "generate", "--key-out", file("hot").string(), "--label", "hot wallet"});
+    ASSERT_EQ(made.exit_code, 0) << made.errors;
+    struct stat info {};
+    ASSERT_EQ(::stat(file("hot").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0600u);
+    const std::string key = member(made, "public_key");
+    EXPECT_EQ(ask_with_trust({"key", "generate", "--key-out", file("hot").string()}).exit_code, 1) << "the file is there";
+    EXPECT_NE(ask({"key", "generate", "--key-out", file("cold").string()}).exit_code, 0) << "no enclave is believed unasked";
+    const Outcome doubted = ask({"key", "generate", "--key-out", file("cold").string(), "--trust", "aws", "--pcrs", s_fleet->pcrs().string()});
+    EXPECT_EQ(doubted.exit_code, 1) << "a simulator is no AWS enclave";
+    EXPECT_FALSE(fs::exists(file("cold")));
+
+    const auto sign = [&](const char* name, std::vector<std::string> more) {
+        std::vector<std::string> arguments{"key", "sign", "--key", file(name).string(), "--message", kMessage};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return ask_with_trust(arguments);
+    };
+    const Outcome ecdsa = sign("hot", {});
+    ASSERT_EQ(ecdsa.exit_code, 0) << ecdsa.errors;
+    EXPECT_EQ(member(ecdsa, "signature").size(), 128u);
+    const Outcome schnorr = sign("hot", {"--type", "schnorr_bip340"});
+    ASSERT_EQ(schnorr.exit_code, 0) << schnorr.errors;
+    EXPECT_TRUE(demo::independent::verify_bip340(must(hex_decode(member(schnorr, "signature")), "signature"),
+                                                 must(hex_decode(kMessage), "message"), must(hex_decode(key.substr(2)), "key")));
+    EXPECT_EQ(sign("hot", {"--taproot", "unspendable_taproot"}).exit_code, 1) << "ECDSA has no taproot";
+    EXPECT_EQ(sign("hot", {"--type", "schnorr_bip340", "--taproot", "unspendable_taproot"}).exit_code, 0);
+
+    const Outcome second = ask_with_trust({"key", "generate", "--key", file("hot").string(), "--key-out", file("narrow").string(), "--allow", "ecdsa"});
+    ASSERT_EQ(second.exit_code, 0) << second.errors;
+    const Outcome refused = sign("narrow", {"--type", "schnorr_bip340"});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_NE(refused.errors.find("not allowed"), std::string::npos) << refused.errors;
+    new_key("alice");
+    ASSERT_EQ(ask_with_trust({"key", "import", "--from", file("alice").string(), "--key-out", file("imported").string()}).exit_code, 0);
+    EXPECT_EQ(sign("imported", {}).exit_code, 0);
+
+    const Outcome listed = keymeld({"key", "list", "--key", file("hot").string(), "--url", s_fleet->endpoint().text()});
+    ASSERT_EQ(listed.exit_code, 0) << listed.errors;
+    EXPECT_EQ(listed.lines().size(), 2u) << "the second has the same owner, the imported one has not\n" << listed.output;
+    EXPECT_NE(listed.output.find(key + "  ecdsa,schnorr_bip340  hot wallet"), std::string::npos) << listed.output;
+    EXPECT_EQ(member(ask({"key", "status", "--key", file("hot").string()}), "status"), "completed");
+    EXPECT_EQ(ask({"key", "delete", "--key", file("hot").string()}).exit_code, 0);
+    EXPECT_EQ(ask({"key", "status", "--key", file("hot").string()}).exit_code, 1);
+    EXPECT_EQ(sign("hot", {}).exit_code, 1);
+    fs::permissions(file("narrow"), fs::perms::group_read, fs::perm_options::add);
+    EXPECT_EQ(ask({"key", "status", "--key", file("narrow").string()}).exit_code, 1) << "others can read it";
+}
+
 TEST_F(Cli, TextOutputIsForPeople) {
     const std::string alice = new_key("alice");
     const std::string bob = new_key("bob");

@@ -1,10 +1,12 @@
 // A request after HTTP, before the engine: route, header syntax and body. Whatever comes is decoded into values inside their rules, or
 // refused with an error of the specification whose answer is valid JSON.
 //
-// Input: method, path, query, Content-Type, X-Session-HMAC, X-Signing-HMAC, one a line, then the body.
+// Input: method, path, query, Content-Type, X-Session-HMAC, X-Signing-HMAC, one a line, then the body. X-User-Signature
+// stands in the line of X-Signing-HMAC: no route has both.
 #include "appliance/api/decode.h"
 #include "appliance/api/encode.h"
 #include "appliance/api/error_body.h"
+#include "appliance/api/key_decode.h"
 #include "appliance/api/request_check.h"
 #include "appliance/json/document.h"
 #include "core/base/log.h"
@@ -73,7 +75,59 @@ void decode(const Call& call) {
         FUZZ_EXPECT(!*approval || (*approval)->expires_at <= kNow + 86400);
         return;
     }
+    case Operation::ReserveKey: {
+        if (const auto user = decode_reserve_key(body); !user)
+            expect_body_error(user);
+        return;
+    }
+    case Operation::ImportKey: {
+        const auto key = decode_import_key(body);
+        if (!key)
+            return expect_body_error(key);
+        FUZZ_EXPECT(key->encrypted_private_key.size() == 93 && (key->auth_pubkey[0] == 2 || key->auth_pubkey[0] == 3));
+        FUZZ_EXPECT(!key->label || (!key->label->empty() && key->label->size() <= 64));
+        return;
+    }
+    case Operation::GenerateKey: {
+        const auto key = decode_generate_key(body);
+        if (!key)
+            return expect_body_error(key);
+        FUZZ_EXPECT(!key->allowed.none() && (key->auth_pubkey[0] == 2 || key->auth_pubkey[0] == 3));
+        FUZZ_EXPECT(key->encrypted_session_secret.empty() || key->encrypted_session_secret.size() == 93);
+        return;
+    }
+    case Operation::KeepKey: {
+        if (const auto key = decode_keep_key(body); !key)
+            expect_body_error(key);
+        return;
+    }
+    case Operation::ListKeys: {
+        if (const auto id = decode_key_id(call.request.query); !id)
+            expect_body_error(id);
+        return;
+    }
+    case Operation::SignSingle: {
+        const auto signing = decode_sign_single(body);
+        if (!signing)
+            return expect_body_error(signing);
+        FUZZ_EXPECT(signing->encrypted_message.size() == 210 && signing->encrypted_session_secret.size() == 93);
+        FUZZ_EXPECT(signing->tweak.type == bitcoin::TweakType::None || signing->type == bitcoin::SignatureType::SchnorrBip340);
+        return;
+    }
+    case Operation::SignSingleBatch: {
+        const auto items = decode_sign_batch(body);
+        if (!items)
+            return expect_body_error(items);
+        FUZZ_EXPECT(!items->empty() && items->size() <= kMaxBatch);
+        for (const auto& item : *items)
+            if (!item)
+                expect_answer(item.error());
+            else
+                FUZZ_EXPECT(!item->user_header.empty());
+        return;
+    }
     case Operation::KeygenStatus:
+    case Operation::SingleSigningStatus:
     case Operation::SigningStatus: {
         const auto wait = decode_wait(call.request.query, limits);
         if (!wait)
@@ -91,6 +145,8 @@ void decode(const Call& call) {
     case Operation::KeygenEvents:
     case Operation::SigningEvents:
     case Operation::RejectSigning:
+    case Operation::KeyStatus:
+    case Operation::DeleteKey:
     case Operation::ListEnclaves:
     case Operation::EnclavePublicKey:
     case Operation::KeygenSlots:
@@ -114,7 +170,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     request.query = take_line(rest);
     for (const char* name : {"Content-Type", "X-Session-HMAC", "X-Signing-HMAC"})
         if (std::string value = take_line(rest); !value.empty())
-            request.headers.emplace_back(name, std::move(value));
+            request.headers.emplace_back(name, value);
+    if (const std::string* value = request.header("X-Signing-HMAC"))
+        request.headers.emplace_back("X-User-Signature", *value);
     request.body = rest;
     const RouteMatch match = find_route(request.method, request.path, false, false);
     FUZZ_EXPECT(match.route == nullptr || !match.allow.empty());

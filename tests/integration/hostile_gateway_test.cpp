@@ -13,6 +13,7 @@
 #include "core/protocol/message.h"
 #include "core/secure/random.h"
 #include "tests/support/enclave_harness.h"
+#include "tests/support/key_owner.h"
 
 namespace keymeld::test {
 namespace {
@@ -80,6 +81,105 @@ TEST_F(HostileGateway, RestartOfAllEnclavesBetweenKeygenAndSigning) {
     EXPECT_TRUE(refused_with(gateway.send(1, gateway.round1(keygen, gateway.start_signing(keygen))),
                              Errc::StateUnknown));
     gateway.sign(keygen, gateway.start_signing(keygen));
+}
+
+// ---- Single keys ----
+
+TEST_F(HostileGateway, GetsNoSecondSignatureOutOfOneApproval) {
+    KeyOwner owner(process(0));
+    owner.ready();
+    KeySigning signing;
+    const wire::Request request = owner.sign(signing);
+    ASSERT_TRUE(owner.verifies(owner.send(request), signing));
+    // Redirected: a fresh header of a read, a session of its own choice, both.
+    for (const bool restarted : {false, true}) {
+        if (restarted) {
+            process(0).restart();
+            ASSERT_FALSE(process(0).call(owner.restore()).has_failure());
+        }
+        wire::Request again = request;
+        again.mutable_sign_single()->set_signing_id(raw(random_signing().bytes));
+        EXPECT_TRUE(refused_with(owner.send(again), Errc::NonceReplayed));
+        again.mutable_sign_single()->set_user_header(owner.header());
+        EXPECT_TRUE(refused_with(owner.send(again), Errc::NonceReplayed));
+        again.mutable_sign_single()->set_approval_timestamp(signing.timestamp + 1);
+        again.mutable_sign_single()->set_user_header(owner.header());
+        EXPECT_TRUE(refused_with(owner.send(again), Errc::AuthFailed)) << "made fresh";
+    }
+}
+
+TEST_F(HostileGateway, ChangesNothingOfASingleKeysRequest) {
+    KeyOwner owner(process(0));
+    owner.ready();
+    KeyOwner other(process(0));
+    other.ready();
+    KeySigning signing;
+    signing.type = bitcoin::SignatureType::SchnorrBip340;
+    const auto changed = [&](auto&& change) {
+        wire::Request request = owner.sign(signing);
+        change(*request.mutable_sign_single());
+        return owner.send(request);
+    };
+    // Its own secret instead of the client's, to read the signature; its own message; another key, another tweak.
+    const auto own_secret = secure::random_secret<32>();
+    EXPECT_TRUE(refused_with(
+        changed([&](auto& r) { r.set_encrypted_session_secret(owner.encrypt(own_secret.expose())); }),
+        Errc::MessageMismatch));
+    EXPECT_TRUE(refused_with(changed([&](auto& r) {
+                                 r.set_encrypted_session_secret(owner.encrypt(own_secret.expose()));
+                                 r.set_encrypted_message(crypto::binary_data_seal(
+                                     own_secret, crypto::BinaryContext::SessionData,
+                                     as_bytes(std::string(64, '0'))));
+                             }),
+                             Errc::AuthFailed));
+    EXPECT_TRUE(refused_with(changed([&](auto& r) {
+                                 r.set_key_id(raw(other.id.bytes));
+                                 r.set_user_id(raw(other.user.bytes));
+                             }),
+                             Errc::AuthFailed));
+    EXPECT_TRUE(refused_with(
+        changed([](auto& r) { r.mutable_tweak()->set_type(wire::TweakConfig::UNSPENDABLE_TAPROOT); }),
+        Errc::AuthFailed));
+    EXPECT_TRUE(refused_with(changed([&](auto& r) { r.set_user_header(other.header(owner.id)); }),
+                             Errc::AuthFailed));
+    // A header of a read neither signs another's message nor deletes the key twice over.
+    wire::Request read = owner.authenticate(owner.id);
+    ASSERT_FALSE(owner.send(read).has_failure());
+    wire::Request removal = owner.remove();
+    removal.mutable_delete_key()->set_user_header(read.authenticate_key().user_header());
+    EXPECT_TRUE(refused_with(owner.send(removal), Errc::NonceReplayed));
+    // Keys that it puts its own authentication key to.
+    const auto key = crypto::SecretKey::generate();
+    KeyOwner victim(process(0));
+    KeyOwner thief(process(0));
+    thief.id = victim.id;
+    thief.user = victim.user;
+    wire::Request stolen = thief.import(key);
+    stolen.mutable_import_key()->set_encrypted_private_key(
+        victim.import(key).import_key().encrypted_private_key());
+    EXPECT_TRUE(refused_with(thief.send(stolen), Errc::WrongEnclave));
+    EXPECT_TRUE(owner.verifies(changed([](auto&) {}), signing));
+}
+
+TEST_F(HostileGateway, GivesBackNoOldStateOfASingleKey) {
+    KeyOwner owner(process(0));
+    owner.ready();
+    const wire::Request old = owner.restore();
+    KeySigning signing;
+    ASSERT_TRUE(owner.verifies(owner.send(owner.sign(signing)), signing));
+    EXPECT_FALSE(process(0).call(old).has_failure()) << "of no effect while the key is there";
+    KeySigning next;
+    const wire::Request request = owner.sign(next);
+    ASSERT_TRUE(owner.verifies(owner.send(request), next));
+    process(0).restart();
+    wire::Request hole = owner.restore();
+    hole.mutable_restore_key()->mutable_updates()->DeleteSubrange(1, 1);
+    EXPECT_TRUE(refused_with(process(0).call(hole), Errc::SealBroken));
+    EXPECT_TRUE(refused_with(process(1).call(owner.restore()), Errc::SealBroken)) << "another enclave";
+    ASSERT_FALSE(process(0).call(owner.restore()).has_failure());
+    ASSERT_FALSE(owner.send(owner.remove()).has_failure());
+    EXPECT_TRUE(refused_with(process(0).call(owner.restore()), Errc::StateRolledBack));
+    EXPECT_TRUE(refused_with(owner.send(request), Errc::NotFound));
 }
 
 // ---- Approvals ----

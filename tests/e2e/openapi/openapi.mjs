@@ -8,8 +8,10 @@ import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { startFleet } from '../lib/fleet.mjs';
 import { Appliance, Keygen, User, hex, newId } from '../lib/keymeld.mjs';
+import { SingleKey } from '../lib/single_key.mjs';
 
 let fleet, document, ajv;
+const seen = new Map();
 
 // What the document says about a request, or undefined if it has no such operation.
 function operationOf(method, path) {
@@ -28,7 +30,6 @@ function judge(schema, value, what) {
 
 // Judges every answer; `seen` counts them by operation and status.
 class JudgedAppliance extends Appliance {
-  seen = new Map();
   async raw(method, path, options = {}) {
     const answer = await super.raw(method, path, options);
     const what = `${method} ${path} ${answer.status}`;
@@ -41,7 +42,7 @@ class JudgedAppliance extends Appliance {
     const described = operation.responses[answer.status];
     assert.ok(described, `${what} is not described`);
     const key = `${operation.operationId} ${answer.status}`;
-    this.seen.set(key, (this.seen.get(key) ?? 0) + 1);
+    seen.set(key, (seen.get(key) ?? 0) + 1);
     const [type] = Object.keys(described.content ?? {});
     if (!type) {
       assert.equal(answer.text, '', what);
@@ -160,13 +161,119 @@ test('the answers of a whole ceremony and of its failures', async () => {
     assert.equal((await session.reject(second, users[1])).json.failure.type, 'rejected');
     assert.equal((await session.signingStatus(newId())).status, 404);
     assert.equal((await appliance.get(`/keygen/${session.id}/events`, { ...session.header(), 'Last-Event-ID': '0' })).status, 200);
+
+    // One's own key of it, as a single key.
+    const kept = new SingleKey(appliance, { user: users[2].id, secret: users[2].secret });
+    await kept.reserve();
+    const path = `/keys/${kept.user}/keygen/${session.id}`;
+    assert.equal((await appliance.post(path, { key_id: kept.id }, session.header(users[2]))).status, 401);
+    const keep = await appliance.post(path, { key_id: kept.id }, { ...session.header(users[2]), ...kept.header() });
+    assert.equal(keep.status, 200, keep.text);
+    assert.equal(keep.json.public_key, hex(users[2].publicKey));
+    assert.equal((await kept.list()).json.keys[0].origin_keygen_session_id, session.id);
   } finally {
     appliance.close();
   }
-  // Nothing that was to be judged was left out.
-  const operations = new Set([...appliance.seen.keys()].map((key) => key.split(' ')[0]));
+});
+
+test('single keys and their failures', async () => {
+  const appliance = new JudgedAppliance(fleet.url);
+  try {
+    const digest = randomBytes(32);
+    const made = new SingleKey(appliance);
+    assert.equal((await appliance.post('/keys/reserve', {})).status, 400);
+    assert.equal((await made.reserve()).status, 200);
+    assert.equal((await made.status()).status, 404);
+    assert.equal((await made.generate({ allowed: [] })).status, 400);
+    assert.equal((await made.generate({ allowed: ['ecdsa', 'rsa'] })).status, 400);
+    assert.equal((await made.generate({ label: 'a\nb' })).status, 400);
+    assert.equal((await made.generate()).status, 200);
+    assert.ok(made.vouched, 'the tag is the enclave\'s');
+    assert.equal((await made.import()).status, 409);
+    for (const type of ['ecdsa', 'schnorr_bip340']) {
+      const signing = made.signing(digest, { type });
+      const answer = await made.sign(signing);
+      assert.equal(answer.status, 200, answer.text);
+      made.open(signing, answer.json);
+      const id = answer.json.signing_session_id;
+      const again = await appliance.get(`/sign/single/${id}/status/${made.user}?wait=5`, made.header(id));
+      assert.equal(again.json.encrypted_signature, answer.json.encrypted_signature);
+      assert.equal((await appliance.get(`/sign/single/${id}/status/${made.user}`, made.header())).status, 403);
+      assert.equal((await appliance.get(`/sign/single/${newId()}/status/${made.user}`, made.header(id))).status, 404);
+      const replay = await made.sign(signing);
+      assert.deepEqual([replay.status, replay.json.error.type], [403, 'nonce_replayed'], 'the approval');
+    }
+    const now = Math.floor(Date.now() / 1000);
+    for (const timestamp of [now - 310, now + 600]) {
+      const old = await made.sign(made.signing(digest, { timestamp }));
+      assert.deepEqual([old.status, old.json.error.type], [403, 'approval_expired']);
+    }
+    const repeatable = made.signing(digest);
+    repeatable.body.signing_session_id = newId();
+    const first = await made.sign(repeatable);
+    assert.equal((await made.sign(repeatable)).text, first.text, 'idempotent by the client\'s id');
+    const other = made.signing(digest);
+    other.body.signing_session_id = repeatable.body.signing_session_id;
+    assert.equal((await made.sign(other)).status, 409);
+    for (const change of [{ signature_type: 'rsa' }, { encrypted_message: 'zz' }, { encrypted_message: '00'.repeat(105) }, { approval_signature: [1] },
+      { approval_timestamp: -1 }, { encrypted_session_secret: '00' }, { taproot_tweak: { type: 'unspendable_taproot' } }, { key_id: 'x' }]) {
+      const signing = made.signing(digest);
+      Object.assign(signing.body, change);
+      assert.equal((await made.sign(signing)).status, 400, JSON.stringify(change));
+    }
+    const tweaked = made.signing(digest, { type: 'schnorr_bip340', tweak: { type: 'unspendable_taproot' } });
+    tweaked.body.taproot_tweak = { type: 'none' };
+    assert.equal((await made.sign(tweaked)).status, 403, 'the approval covers the tweak');
+    assert.equal((await appliance.post('/sign/single', made.signing(digest).body)).status, 401);
+    assert.equal((await appliance.post('/sign/single', made.signing(digest).body, { 'X-User-Signature': 'x' })).status, 401);
+
+    const brought = new SingleKey(appliance);
+    await brought.reserve();
+    const wrong = brought.importBody();
+    wrong.encrypted_private_key = wrong.encrypted_private_key.replace(/..$/, (end) => (end === '00' ? '01' : '00'));
+    assert.equal((await brought.import(wrong)).status, 400);
+    assert.equal((await brought.import({ ...brought.importBody(), enclave_public_key: hex(brought.authKey) })).status, 400);
+    const body = brought.importBody();
+    assert.equal((await brought.import(body)).status, 200);
+    assert.equal((await brought.import(body)).status, 200, 'idempotent');
+    assert.equal((await brought.import()).status, 409, 'another ciphertext');
+    const thief = new SingleKey(appliance);
+    await thief.reserve();
+    assert.equal((await thief.import({ ...thief.importBody(), encrypted_private_key: body.encrypted_private_key, enclave_public_key: brought.enclaveKey })).status,
+      thief.enclaveKey === brought.enclaveKey ? 409 : 400);
+
+    const items = [made.signing(digest), brought.signing(digest, { type: 'schnorr_bip340' }), made.signing(digest), made.signing(digest)];
+    const bodies = items.map((item, i) => ({ ...item.body, user_signature: (i === 1 ? brought : made).signature() }));
+    bodies[2].user_signature = brought.signature(made.id);
+    delete bodies[3].approval_timestamp;
+    const batch = await appliance.post('/sign/single/batch', { items: bodies });
+    assert.equal(batch.status, 200, batch.text);
+    const [one, two, three, four] = batch.json.results;
+    made.open(items[0], one);
+    brought.open(items[1], two);
+    assert.equal(three.error.type, 'auth_failed');
+    assert.deepEqual([four.error.type, four.error.details.pointer], ['validation_failed', '/items/3/approval_timestamp']);
+    assert.equal((await appliance.post('/sign/single/batch', { items: [] })).status, 400);
+    assert.equal((await appliance.post('/sign/single/batch', { items: Array(101).fill({}) })).status, 400);
+
+    const listed = await made.list();
+    assert.deepEqual(listed.json.keys.map((key) => [key.key_id, key.label, key.public_key, key.allowed]),
+      [[made.id, 'made here', hex(made.publicKey), ['ecdsa', 'schnorr_bip340']]]);
+    assert.equal((await appliance.get(`/keys/${made.user}`, made.header())).status, 400);
+    assert.equal((await made.status()).json.status, 'completed');
+    assert.equal((await appliance.raw('DELETE', `/keys/${made.user}/${made.id}`, { headers: brought.header(made.id) })).status, 403);
+    assert.deepEqual((await made.remove()).json, { key_id: made.id, user_id: made.user, deleted: true });
+    assert.equal((await made.remove()).status, 404);
+    assert.equal((await made.sign(made.signing(digest))).status, 404);
+  } finally {
+    appliance.close();
+  }
+});
+
+test('nothing that was to be judged was left out', () => {
+  const operations = new Set([...seen.keys()].map((key) => key.split(' ')[0]));
   for (const item of Object.values(document.paths))
     for (const { operationId } of Object.values(item))
       assert.ok(operations.has(operationId), `${operationId} was not called`);
-  assert.ok(appliance.seen.size >= 35, `${appliance.seen.size} kinds of answers`);
+  assert.ok(seen.size >= 60, `${seen.size} kinds of answers`);
 });

@@ -1,6 +1,6 @@
 // What the enclave makes of single keys, and what it refuses (rest-keys.md).
 #include "core/base/hex.h"
-#include "tests/unit/enclave/key_fixture.h"
+#include "tests/support/key_owner.h"
 #include "tests/unit/enclave/signer_fixture.h"
 
 namespace keymeld::test {
