@@ -30,6 +30,12 @@
     COMMAND(key_sign, "key sign", "Sign 32 bytes with a single key")                                \
     COMMAND(key_delete, "key delete", "Destroy a single key")                                       \
     COMMAND(attest_verify, "attest verify", "Check attestation documents, and show each check")     \
+    COMMAND(credentials_init, "credentials init", "Make a credential store for the PKCS#11 module")  \
+    COMMAND(credentials_add, "credentials add", "Put a key's credentials into a store")             \
+    COMMAND(credentials_list, "credentials list", "Show what is in a store")                        \
+    COMMAND(credentials_certificate, "credentials certificate", "Put a certificate beside a key")   \
+    COMMAND(credentials_remove, "credentials remove", "Take a key's credentials out of a store")    \
+    COMMAND(credentials_passwd, "credentials passwd", "Change a store's PIN")                       \
     COMMAND(enclave_simulate, "enclave simulate", "Run the simulated enclaves of a configuration")  \
     COMMAND(enclave_boot, "enclave boot", "Boot the test image under QEMU for each enclave")         \
     COMMAND(doctor, "doctor", "Check everything that `serve` needs and say what to do about it")    \

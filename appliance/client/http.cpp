@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -12,9 +11,11 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <fcntl.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 
+#include "appliance/client/inherited_sockets.h"
 #include "core/base/hex.h"
 #include "core/secure/compare.h"
 
@@ -86,10 +87,36 @@ struct Connection {
     explicit Connection(const asio::any_io_executor& executor) : plain(std::make_unique<Plain>(executor)) {}
     Connection(const asio::any_io_executor& executor, asio::ssl::context& context)
         : tls(std::make_unique<Tls>(executor, context)) {}
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection() {
+        if (remembered >= 0)
+            inherited_sockets::closing(remembered);
+    }
+
+    /// Opens the socket, so that a program that the process may start does not inherit it.
+    void open(const tcp& protocol, ErrorCode& error) {
+        auto& socket = lowest().socket();
+        if (socket.is_open()) {
+            if (remembered >= 0)
+                inherited_sockets::closing(std::exchange(remembered, -1));
+            socket.close(error);
+        }
+        socket.open(protocol, error);
+        if (error)
+            return;
+        remembered = socket.native_handle();
+        inherited_sockets::opened(remembered);
+        ErrorCode ignored;
+        ::fcntl(remembered, F_SETFD, FD_CLOEXEC);
+        socket.set_option(asio::socket_base::keep_alive(true), ignored);
+        socket.set_option(tcp::no_delay(true), ignored);
+    }
 
     std::unique_ptr<Plain> plain;
     std::unique_ptr<Tls> tls;
     beast::flat_buffer buffer;
+    int remembered = -1;
 
     Plain& lowest() { return tls ? beast::get_lowest_layer(*tls) : *plain; }
 };
@@ -194,22 +221,29 @@ class HttpPool::Impl {
                                          : std::make_unique<Connection>(m_executor);
         connection->lowest().expires_at(std::min(deadline, std::chrono::steady_clock::now() + kConnectTime));
         ErrorCode error;
+        std::vector<tcp::endpoint> found;
         const asio::ip::address address = asio::ip::make_address(m_endpoint.host, error);
         if (!error) {
-            co_await connection->lowest().async_connect(tcp::endpoint(address, m_endpoint.port),
-                                                        asio::redirect_error(asio::use_awaitable, error));
+            found.emplace_back(address, m_endpoint.port);
         } else {
             // In line rather than async_resolve, whose background thread would outlive a dlclose of the PKCS#11 module.
             error = {};
             tcp::resolver resolver(m_executor);
-            const auto found = resolver.resolve(m_endpoint.host, std::to_string(m_endpoint.port), error);
-            if (error)
+            for (const auto& entry : resolver.resolve(m_endpoint.host, std::to_string(m_endpoint.port), error))
+                found.push_back(entry.endpoint());
+            if (error || found.empty())
                 co_return fail(Errc::Disconnected, "no address for " + m_endpoint.host);
-            co_await connection->lowest().async_connect(found, asio::redirect_error(asio::use_awaitable, error));
+        }
+        for (const tcp::endpoint& to : found) {
+            connection->open(to.protocol(), error);
+            if (error)
+                continue;
+            co_await connection->lowest().async_connect(to, asio::redirect_error(asio::use_awaitable, error));
+            if (!error || error == beast::error::timeout)
+                break;
         }
         if (error)
             co_return broken(error, "connecting to " + m_endpoint.text());
-        connection->lowest().socket().set_option(tcp::no_delay(true), error);
         if (connection->tls) {
             if (!m_endpoint.certificate_sha256)
                 connection->tls->set_verify_callback(asio::ssl::host_name_verification(m_endpoint.host));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include <openssl/core_names.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -30,13 +31,35 @@ constexpr int kKeyCertSign = 5;
 
 constexpr long kVersion3 = 2;
 
+using PkeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+using DecoderPtr = std::unique_ptr<OSSL_DECODER_CTX, Freer<OSSL_DECODER_CTX_free>>;
+
 struct Certificate {
     X509Ptr x509;
     std::string title; ///< "root", "cabundle[2]" or "leaf", for messages
     cose::Es384PublicKey key{};
-
-    EVP_PKEY* pkey() const { return X509_get0_pubkey(x509.get()); }
+    PkeyPtr pkey = nullptr;
 };
+
+/// The certificate's key, always by OpenSSL's providers. X509_get0_pubkey() would take an engine that
+/// an application has made its default for EC keys, where the client library runs inside one.
+PkeyPtr decode_key(const X509* x509) {
+    unsigned char* der = nullptr;
+    const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x509), &der);
+    if (size <= 0)
+        return nullptr;
+    const std::unique_ptr<unsigned char, decltype([](unsigned char* bytes) { OPENSSL_free(bytes); })>
+        owner(der);
+    EVP_PKEY* key = nullptr;
+    const DecoderPtr decoder(OSSL_DECODER_CTX_new_for_pkey(&key, "DER", "SubjectPublicKeyInfo",
+                                                           "EC", EVP_PKEY_PUBLIC_KEY, nullptr,
+                                                           nullptr));
+    const unsigned char* at = der;
+    std::size_t left = static_cast<std::size_t>(size);
+    if (!decoder || OSSL_DECODER_from_data(decoder.get(), &at, &left) != 1)
+        return nullptr;
+    return PkeyPtr(key);
+}
 
 Error bad(Check check, const Certificate& certificate, const char* what,
           std::source_location where = std::source_location::current()) {
@@ -81,7 +104,8 @@ Result<Certificate> parse_certificate(const Bytes& der, std::string title) {
         return bad(Check::ChainForm, certificate, "has bytes after the certificate");
     if (X509_get_version(certificate.x509.get()) != kVersion3)
         return bad(Check::ChainForm, certificate, "is not version 3");
-    if (!read_key(certificate.pkey(), certificate.key))
+    certificate.pkey = decode_key(certificate.x509.get());
+    if (!read_key(certificate.pkey.get(), certificate.key))
         return bad(Check::ChainForm, certificate, "has no P-384 key");
     if (has_unknown_critical(certificate.x509.get()))
         return bad(Check::ChainForm, certificate, "has a critical extension that is not known");
@@ -100,7 +124,7 @@ Status check_name_link(const Certificate& issuer, const Certificate& subject) {
 Status check_signature(const Certificate& issuer, const Certificate& subject) {
     if (X509_get_signature_nid(subject.x509.get()) != NID_ecdsa_with_SHA384)
         return bad(Check::ChainSignatures, subject, "is not signed with ECDSA-SHA384");
-    if (X509_verify(subject.x509.get(), issuer.pkey()) != 1)
+    if (X509_verify(subject.x509.get(), issuer.pkey.get()) != 1)
         return bad(Check::ChainSignatures, subject, "is not signed by its issuer's key");
     return {};
 }

@@ -26,7 +26,10 @@ Error malformed(const char* why, std::source_location where = std::source_locati
 }
 
 PkeyPtr p384_key(const Es384PublicKey& point) {
-    const PkeyContextPtr context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+    // "EC" by its number: under its name an engine that an application has made its default for EC
+    // keys would be taken, where the client library runs inside one, instead of the provider.
+    const PkeyContextPtr context(
+        EVP_PKEY_CTX_new_from_name(nullptr, "1.2.840.10045.2.1", nullptr));
     if (!context || EVP_PKEY_fromdata_init(context.get()) != 1)
         return nullptr;
     char group[] = "P-384";

@@ -52,6 +52,17 @@ std::string PlainPubKey::hex() const {
     return hex_encode(m_bytes);
 }
 
+ByteArray<65> PlainPubKey::uncompressed() const {
+    const auto point = opaque_load<secp256k1_pubkey>(m_opaque);
+    ByteArray<65> out{};
+    std::size_t length = out.size();
+    if (secp256k1_ec_pubkey_serialize(secp_context(), out.data(), &length, &point,
+                                      SECP256K1_EC_UNCOMPRESSED) != 1 ||
+        misuse_reported())
+        throw std::logic_error("public key object without a point");
+    return out;
+}
+
 } // namespace keymeld::crypto
 
 std::size_t std::hash<keymeld::crypto::PlainPubKey>::operator()(

@@ -24,6 +24,8 @@ class PlainPubKey {
     bool has_even_y() const { return m_bytes[0] == 2; }
     /// 66 lower-case hex characters.
     std::string hex() const;
+    /// 04 || x || y.
+    ByteArray<65> uncompressed() const;
 
     /// By the 33 bytes: the order of BIP-327 KeySort.
     std::strong_ordering operator<=>(const PlainPubKey& other) const {

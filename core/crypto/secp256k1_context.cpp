@@ -1,5 +1,6 @@
 #include "core/crypto/secp256k1_context.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <secp256k1.h>
@@ -20,7 +21,27 @@ void note_misuse(const char*, void*) {
 // In locked memory, because the context holds its blinding values.
 class ThreadContext {
   public:
-    ThreadContext() : m_memory(secp256k1_context_preallocated_size(SECP256K1_CONTEXT_NONE)) {
+    ThreadContext()
+        : m_memory(secp256k1_context_preallocated_size(SECP256K1_CONTEXT_NONE) + kMark.size()) {
+        make();
+    }
+    ~ThreadContext() { secp256k1_context_preallocated_destroy(m_context); }
+    ThreadContext(const ThreadContext&) = delete;
+    ThreadContext& operator=(const ThreadContext&) = delete;
+
+    // Locked memory is empty in a forked child: there the context is made anew.
+    const secp256k1_context* get() {
+        const ByteView end = ByteView(m_memory.expose()).last(kMark.size());
+        if (!std::equal(end.begin(), end.end(), kMark.begin()))
+            make();
+        return m_context;
+    }
+
+  private:
+    static constexpr ByteArray<2> kMark{0x5e, 0xc9};
+
+    void make() {
+        std::copy(kMark.begin(), kMark.end(), m_memory.expose_mut().end() - kMark.size());
         m_context = secp256k1_context_preallocated_create(m_memory.expose_mut().data(),
                                                           SECP256K1_CONTEXT_NONE);
         secp256k1_context_set_illegal_callback(m_context, note_misuse, nullptr);
@@ -29,13 +50,7 @@ class ThreadContext {
         if (secp256k1_context_randomize(m_context, seed.expose().data()) != 1)
             throw std::runtime_error("libsecp256k1 could not be blinded");
     }
-    ~ThreadContext() { secp256k1_context_preallocated_destroy(m_context); }
-    ThreadContext(const ThreadContext&) = delete;
-    ThreadContext& operator=(const ThreadContext&) = delete;
 
-    const secp256k1_context* get() const { return m_context; }
-
-  private:
     secure::SecretBytes m_memory;
     secp256k1_context* m_context = nullptr;
 };
@@ -43,7 +58,7 @@ class ThreadContext {
 } // namespace
 
 const secp256k1_context_struct* secp_context() {
-    thread_local const ThreadContext context;
+    thread_local ThreadContext context;
     t_misuse = false;
     return context.get();
 }

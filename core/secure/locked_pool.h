@@ -40,6 +40,11 @@ struct Usage {
 };
 Usage usage();
 
+/// From now on memory that cannot be locked is used all the same, still out of core dumps and empty
+/// in a forked child. For a library in a process of somebody else, which can neither raise the limit
+/// nor refuse to run because of it; programs of ours never call this. [startup]
+void allow_unlocked() noexcept;
+
 /// Locks at least `bytes` ahead of need, so that a limit that is too low shows at start-up.
 /// `Errc::Io` with the text of LockedMemoryExhausted. [startup]
 Status reserve(std::size_t bytes);
