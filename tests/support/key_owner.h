@@ -1,6 +1,7 @@
 // The owner of a single key, and the requests that an honest gateway makes of what it sends.
 #pragma once
 
+#include "core/base/hex.h"
 #include "core/bitcoin/single_key.h"
 #include "core/bitcoin/taproot.h"
 #include "core/crypto/auth_header.h"
