@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -120,8 +119,6 @@ struct Connection {
 
     Plain& lowest() { return tls ? beast::get_lowest_layer(*tls) : *plain; }
 };
-
-constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 
 Error broken(const ErrorCode& error, std::string_view doing) {
     if (error == beast::error::timeout)

@@ -1,5 +1,6 @@
 // Bytes of a connection: however the network cuts them, the same request comes out or none, and never more than the limits allow.
 #include "appliance/http/request_parser.h"
+#include "core/base/bytes.h"
 #include "tests/fuzz/expect.h"
 
 using namespace keymeld;
