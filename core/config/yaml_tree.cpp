@@ -150,9 +150,12 @@ class TreeBuilder : public YAML::EventHandler {
     std::size_t m_nodes = 0;
 };
 
+/// One line: the parser's own words may quote any character of the file.
 std::string located(std::string_view name, int line, std::string_view what) {
-    return std::string(name) + ":" + std::to_string(std::max(line, 0) + 1) + ": " +
-           std::string(what);
+    std::string out = std::string(name) + ":" + std::to_string(std::max(line, 0) + 1) + ": ";
+    for (const char c : what)
+        out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+    return out;
 }
 
 } // namespace

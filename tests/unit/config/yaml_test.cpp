@@ -43,6 +43,8 @@ TEST(Yaml, RefusesWhatIsNotOneMapping) {
     EXPECT_EQ(refusal(yaml_with("---\na: 1\n")),
               "k.yaml: has more than one document; remove the later ones");
     EXPECT_EQ(refusal("a: b: c\n").find("k.yaml:1: not valid YAML: "), 0u);
+    // The parser quotes what it does not know: that must not break the line.
+    EXPECT_EQ(refusal("a: \"\\\x01\"\n").find_first_of("\x01\n"), std::string::npos);
     EXPECT_EQ(refusal("a: [1\n").find("k.yaml:"), 0u);
     EXPECT_EQ(refusal("[a]: 1\n"), "k.yaml:1: a key must be plain text");
     EXPECT_EQ(refusal("{a: 1}: 1\n"), "k.yaml:1: a key must be plain text");
