@@ -129,7 +129,7 @@ def boot_once(init, kernel, module):
                    "-chardev", "socket,id=c,path=vhu.sock", "-device", "vhost-user-vsock-device,chardev=c"]
         if module:
             device = subprocess.Popen([os.path.join(BUILD, "bin/keymeld-nsm-device"), "--socket", "nsm.sock", "--pki", "pki",
-                                       "--pcrs", "pcrs.json"], cwd=folder, stdout=subprocess.PIPE, text=True)
+                                       "--eif", "image.eif"], cwd=folder, stdout=subprocess.PIPE, text=True)
             helpers.append(device)
             device.stdout.readline()  # "listening"
             command += ["-chardev", "socket,id=n,path=nsm.sock",
