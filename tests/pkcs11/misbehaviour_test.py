@@ -343,6 +343,30 @@ class Misbehaviour(unittest.TestCase):
         self.assertEqual(self.library.find(self.session), before)
         self.rig.configure("sign_timeout: 2\ngenerate_keys: true")
 
+    def test_single_key_from_the_command_line_until_it_is_deleted(self):
+        """`keymeld key` and `keymeld credentials add --single` meet the module; what the appliance no longer has is no handle."""
+        self.tearDown()
+        self.rig.configure("refresh_secs: 0\ngenerate_keys: true")
+        self.rig.keymeld("key", "generate", "--key-out", self.rig.path("hot.key"), "--label", "hot", "--allow", "ecdsa", "--quiet")
+        self.rig.keymeld("credentials", "add", "--store", "treasury.credentials", "--pin-file", self.rig.pin_file, "--label", "hot",
+                         "--single", self.rig.path("hot.key"), "--quiet")
+        self.setUp()
+        try:
+            key = self.library.key(self.session, "hot")
+            digest = os.urandom(32)
+            code, signature = self.library.sign(self.session, key, digest, ck.CKM_ECDSA)
+            self.assertEqual(code, ck.OK)
+            self.assertTrue(ecdsa_verifies(self.library.point(self.session, "hot"), digest, signature))
+            # Not allowed for this key: refused before anything is sent.
+            self.assertNotEqual(self.library.sign(self.session, key, digest)[0], ck.OK)
+            self.rig.keymeld("key", "delete", "--key", self.rig.path("hot.key"), "--quiet")
+            self.assertEqual(self.library.sign(self.session, key, os.urandom(32), ck.CKM_ECDSA)[0], ck.KEY_HANDLE_INVALID)
+            # The other keys are as they were.
+            self.assertEqual(self.library.sign(self.session, self.key(), digest)[0], ck.OK)
+        finally:
+            self.rig.keymeld("credentials", "remove", "--store", "treasury.credentials", "--pin-file", self.rig.pin_file, "--label", "hot")
+            self.rig.configure("sign_timeout: 2\ngenerate_keys: true")
+
     def test_new_keys_that_are_refused(self):
         def code(**public):
             given, empty = ck.template(**public), ck.template()
