@@ -9,7 +9,7 @@ import time
 import unittest
 
 import cryptoki as ck
-from rig import MODULE, PIN, Rig, ecdsa_verifies, schnorr_verifies
+from rig import G, MODULE, N, PIN, Rig, add, ecdsa_verifies, even_point, multiply, schnorr_verifies, tagged
 
 ULONG = ctypes.c_ulong
 
@@ -367,6 +367,31 @@ class Misbehaviour(unittest.TestCase):
             self.rig.keymeld("credentials", "remove", "--store", "treasury.credentials", "--pin-file", self.rig.pin_file, "--label", "hot")
             self.rig.configure("sign_timeout: 2\ngenerate_keys: true")
 
+    def test_taproot_parameter_of_a_single_key(self):
+        """Version, flags, merkle root, length: the signature verifies under the output key that BIP-341 makes of the key and the root."""
+        class Taproot(ctypes.Structure):
+            _fields_ = [("version", ck.ULONG), ("flags", ck.ULONG), ("root", ctypes.c_char_p), ("length", ck.ULONG)]
+
+        def sign(root, version=1, flags=1, length=None):
+            parameter = Taproot(version, flags, root or None, len(root) if length is None else length)
+            mechanism = ck.Mechanism(ck.CKM_SCHNORR, ctypes.cast(ctypes.byref(parameter), ctypes.c_void_p), ctypes.sizeof(parameter))
+            code = self.library.call("C_SignInit", self.session, ctypes.byref(mechanism), key)
+            return self.library.sign_only(self.session, digest) if code == ck.OK else (code, b"")
+
+        self.library.generate(self.session, "tap")
+        key, digest = self.library.key(self.session, "tap"), os.urandom(32)
+        internal = self.library.point(self.session, "tap")[1:33]
+        for root in (b"", os.urandom(32)):
+            tweak = int.from_bytes(tagged("TapTweak", internal + root), "big") % N
+            output = add(even_point(int.from_bytes(internal, "big")), multiply(G, tweak))[0].to_bytes(32, "big")
+            code, signature = sign(root)
+            self.assertEqual(code, ck.OK)
+            self.assertTrue(schnorr_verifies(output, digest, signature))
+            self.assertFalse(schnorr_verifies(internal, digest, signature))
+        for wrong in ({"version": 2}, {"flags": 2}, {"length": 31}):
+            self.assertEqual(sign(os.urandom(32), **wrong)[0], ck.MECHANISM_PARAM_INVALID, wrong)
+        self.rig.keymeld("credentials", "remove", "--store", "treasury.credentials", "--pin-file", self.rig.pin_file, "--label", "tap")
+
     def test_new_keys_that_are_refused(self):
         def code(**public):
             given, empty = ck.template(**public), ck.template()
@@ -543,6 +568,40 @@ class Misbehaviour(unittest.TestCase):
         null = (ck.Attribute * 1)(ck.Attribute(ck.CKA_LABEL, None, 10))
         self.assertEqual(self.library.call("C_FindObjectsInit", self.session, null, 1), ck.ATTRIBUTE_VALUE_INVALID)
         self.assertEqual(self.library.call("C_FindObjectsInit", self.session, None, 1), ck.ARGUMENTS_BAD)
+
+
+class RateLimited(unittest.TestCase):
+    def test_more_than_the_appliance_takes(self):
+        """A client whose requests stay refused says so, and signs again when there is room."""
+        rig = Rig(limits=("rate_per_client=4", "rate_burst=20", "rate_delay_max=0s"))
+        library = ck.Library()
+        try:
+            rig.store("treasury")
+            rig.configure("generate_keys: true")
+            os.environ["KEYMELD_PKCS11_CONFIG"] = rig.path("pkcs11.yaml")
+            library.initialize()
+            session = library.open()
+            library.login(session, PIN)
+            time.sleep(3) # the burst is whole again
+            library.generate(session, "busy")
+            codes = []
+
+            def work():
+                own = library.open()
+                key = library.key(own, "busy")
+                codes.extend(library.sign(own, key, os.urandom(32), ck.CKM_ECDSA)[0] for _ in range(5))
+
+            threads = [threading.Thread(target=work) for _ in range(16)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(set(codes), {ck.OK, ck.DEVICE_MEMORY})
+            time.sleep(3)
+            self.assertEqual(library.sign(session, library.key(session, "busy"), os.urandom(32), ck.CKM_ECDSA)[0], ck.OK)
+        finally:
+            library.call("C_Finalize", None)
+            rig.stop()
 
 
 if __name__ == "__main__":
