@@ -47,41 +47,41 @@ class Misbehaviour(unittest.TestCase):
         cls.users = cls.rig.musig_key("treasury", "guarded", ("none", "bound"))
         cls.rig.musig_key("treasury", "self", ("bound", "none"))
         os.environ["KEYMELD_PKCS11_CONFIG"] = cls.rig.path("pkcs11.yaml")
-        cls.library = ck.Library()
+        cls.module = ck.Library()
 
     @classmethod
     def tearDownClass(cls):
         cls.rig.stop()
 
     def setUp(self):
-        self.library.initialize()
-        self.session = self.library.open()
-        self.library.login(self.session, PIN)
+        self.module.initialize()
+        self.session = self.module.open()
+        self.module.login(self.session, PIN)
 
     def tearDown(self):
-        self.library.call("C_Finalize", None)
+        self.module.call("C_Finalize", None)
 
     def key(self, label="aggregate"):
-        return self.library.key(self.session, label)
+        return self.module.key(self.session, label)
 
     # ---- the appliance is away -------------------------------------------------------------------------------------
 
     def test_appliance_away_and_back(self):
         """Between two signatures, between SignInit and Sign, before C_Initialize; always the same session afterwards."""
         key, message = self.key(), os.urandom(32)
-        self.assertEqual(self.library.sign(self.session, key, message)[0], ck.OK)
-        self.assertEqual(self.library.sign_init(self.session, key), ck.OK)
+        self.assertEqual(self.module.sign(self.session, key, message)[0], ck.OK)
+        self.assertEqual(self.module.sign_init(self.session, key), ck.OK)
         self.rig.fleet("kill-appliance")
         with Stderr() as said:
-            self.assertEqual(self.library.sign_only(self.session, os.urandom(32))[0], ck.DEVICE_REMOVED)
+            self.assertEqual(self.module.sign_only(self.session, os.urandom(32))[0], ck.DEVICE_REMOVED)
         self.assertEqual(len(said.text.splitlines()), 1, said.text)
         self.assertRegex(said.text, r'key "aggregate", request [0-9a-f-]{36}: .*; is the appliance running')
         time.sleep(2.1)
-        self.assertEqual(self.library.call("C_GetTokenInfo", 0, ctypes.create_string_buffer(512)), ck.TOKEN_NOT_PRESENT)
+        self.assertEqual(self.module.call("C_GetTokenInfo", 0, ctypes.create_string_buffer(512)), ck.TOKEN_NOT_PRESENT)
         count = ULONG(9)
-        self.library.must("C_GetSlotList", 0, None, ctypes.byref(count))
+        self.module.must("C_GetSlotList", 0, None, ctypes.byref(count))
         self.assertEqual(count.value, 1)
-        self.library.must("C_GetSlotList", ctypes.c_ubyte(1), None, ctypes.byref(count))
+        self.module.must("C_GetSlotList", ctypes.c_ubyte(1), None, ctypes.byref(count))
         self.assertEqual(count.value, 0)
         # A library that starts while the appliance is away does not notice before it is used.
         other = subprocess.run([sys.executable, "-c", "import cryptoki as ck\nl = ck.Library()\nl.initialize()\n"
@@ -91,17 +91,17 @@ class Misbehaviour(unittest.TestCase):
         self.rig.fleet("start-appliance")
         self.rig.wait_ready()
         message = os.urandom(32)
-        code, signature = self.library.sign(self.session, key, message)
+        code, signature = self.module.sign(self.session, key, message)
         self.assertEqual(code, ck.OK)
-        self.assertTrue(schnorr_verifies(self.library.point(self.session, "aggregate")[1:33], message, signature))
-        self.library.open()
+        self.assertTrue(schnorr_verifies(self.module.point(self.session, "aggregate")[1:33], message, signature))
+        self.module.open()
 
     def test_appliance_dies_during_the_wait(self):
         message = os.urandom(32)
         killer = threading.Timer(0.7, lambda: self.rig.fleet("kill-appliance"))
         killer.start()
         with Stderr():
-            code = self.library.sign(self.session, self.key("guarded"), message)[0]
+            code = self.module.sign(self.session, self.key("guarded"), message)[0]
         killer.join()
         self.rig.fleet("start-appliance")
         self.rig.wait_ready()
@@ -115,60 +115,60 @@ class Misbehaviour(unittest.TestCase):
     def test_slow_approval_is_joined_by_the_repeat(self):
         key, message = self.key("guarded"), os.urandom(32)
         with Stderr() as said:
-            self.assertEqual(self.library.sign(self.session, key, message)[0], ck.FUNCTION_CANCELED)
+            self.assertEqual(self.module.sign(self.session, key, message)[0], ck.FUNCTION_CANCELED)
         request = self.request_of(said.text)
         self.assertIn(self.users[1], said.text)
         self.assertIn("keymeld sign approve", said.text)
         with Stderr() as again:
-            self.assertEqual(self.library.sign(self.session, key, message)[0], ck.FUNCTION_CANCELED)
+            self.assertEqual(self.module.sign(self.session, key, message)[0], ck.FUNCTION_CANCELED)
         self.assertEqual(self.request_of(again.text), request)
         self.rig.keymeld("sign", "approve", "--key", self.rig.path("guarded1.key"), "--invitation", self.rig.path("guarded.invitation"),
                          "--session", request, "--message", message.hex())
-        code, signature = self.library.sign(self.session, key, message)
+        code, signature = self.module.sign(self.session, key, message)
         self.assertEqual(code, ck.OK)
-        self.assertTrue(schnorr_verifies(self.library.point(self.session, "guarded")[1:33], message, signature))
+        self.assertTrue(schnorr_verifies(self.module.point(self.session, "guarded")[1:33], message, signature))
 
     def test_denied_approval(self):
         key, message = self.key("guarded"), os.urandom(32)
         with Stderr() as said:
-            self.library.sign(self.session, key, message)
+            self.module.sign(self.session, key, message)
         self.rig.keymeld("sign", "reject", "--key", self.rig.path("guarded1.key"), "--session", self.request_of(said.text))
         # The rejected request is over; signing again asks anew. Reject that one while it is waited for.
         with Stderr() as said_again:
-            self.assertEqual(self.library.sign(self.session, key, message)[0], ck.FUNCTION_CANCELED)
+            self.assertEqual(self.module.sign(self.session, key, message)[0], ck.FUNCTION_CANCELED)
         second = self.request_of(said_again.text)
         self.assertNotEqual(second, self.request_of(said.text))
         rejecter = threading.Timer(0.5, lambda: self.rig.keymeld("sign", "reject", "--key", self.rig.path("guarded1.key"), "--session", second))
         rejecter.start()
         with Stderr() as denied:
-            code = self.library.sign(self.session, key, message)[0]
+            code = self.module.sign(self.session, key, message)[0]
         rejecter.join()
         self.assertEqual(code, ck.FUNCTION_REJECTED)
         self.assertRegex(denied.text, f'key "guarded", request {second}: rejected: .*; talk to the participant')
 
     def test_asking_is_the_own_approval(self):
         message = os.urandom(32)
-        code, signature = self.library.sign(self.session, self.key("self"), message)
+        code, signature = self.module.sign(self.session, self.key("self"), message)
         self.assertEqual(code, ck.OK)
-        self.assertTrue(schnorr_verifies(self.library.point(self.session, "self")[1:33], message, signature))
+        self.assertTrue(schnorr_verifies(self.module.point(self.session, "self")[1:33], message, signature))
 
     # ---- restarts, growth, forks, threads --------------------------------------------------------------------------
 
     def test_restart_between_two_signatures(self):
         key = self.key()
-        self.assertEqual(self.library.sign(self.session, key, os.urandom(32))[0], ck.OK)
+        self.assertEqual(self.module.sign(self.session, key, os.urandom(32))[0], ck.OK)
         self.rig.fleet("kill-appliance")
         self.rig.fleet("start-appliance")
         self.rig.wait_ready()
-        self.assertEqual(self.library.sign(self.session, key, os.urandom(32))[0], ck.OK)
+        self.assertEqual(self.module.sign(self.session, key, os.urandom(32))[0], ck.OK)
 
     def test_thousand_sessions_and_logins_do_not_grow(self):
-        self.library.must("C_Logout", self.session)
+        self.module.must("C_Logout", self.session)
         for i in range(1100):
-            session = self.library.open()
-            self.library.login(session, PIN)
-            self.library.must("C_Logout", session)
-            self.library.must("C_CloseSession", session)
+            session = self.module.open()
+            self.module.login(session, PIN)
+            self.module.must("C_Logout", session)
+            self.module.must("C_CloseSession", session)
             if i == 100:
                 before, files = memory_kib(), len(os.listdir("/proc/self/fd"))
         self.assertLess(memory_kib() - before, 1024)
@@ -177,25 +177,25 @@ class Misbehaviour(unittest.TestCase):
 
     def test_fork_after_initialize(self):
         key = self.key()
-        self.assertEqual(self.library.sign(self.session, key, os.urandom(32))[0], ck.OK)
+        self.assertEqual(self.module.sign(self.session, key, os.urandom(32))[0], ck.OK)
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                assert self.library.call("C_GetSlotList", 0, None, ctypes.byref(ULONG())) == ck.NOT_INITIALIZED
-                assert self.library.call("C_Finalize", None) == ck.NOT_INITIALIZED
+                assert self.module.call("C_GetSlotList", 0, None, ctypes.byref(ULONG())) == ck.NOT_INITIALIZED
+                assert self.module.call("C_Finalize", None) == ck.NOT_INITIALIZED
                 sockets = [name for name in os.listdir("/proc/self/fd") if self.is_socket(name)]
-                self.library.initialize()
+                self.module.initialize()
                 assert not [name for name in sockets if self.is_socket(name)], "inherited sockets"
-                session = self.library.open()
-                self.library.login(session, PIN)
-                assert self.library.sign(session, self.library.key(session, "aggregate"), os.urandom(32))[0] == ck.OK
-                self.library.finalize()
+                session = self.module.open()
+                self.module.login(session, PIN)
+                assert self.module.sign(session, self.module.key(session, "aggregate"), os.urandom(32))[0] == ck.OK
+                self.module.finalize()
                 code = 0
             finally:
                 os._exit(code)
         self.assertEqual(os.waitpid(child, 0)[1], 0)
-        self.assertEqual(self.library.sign(self.session, key, os.urandom(32))[0], ck.OK)
+        self.assertEqual(self.module.sign(self.session, key, os.urandom(32))[0], ck.OK)
 
     @staticmethod
     def is_socket(name):
@@ -205,32 +205,32 @@ class Misbehaviour(unittest.TestCase):
             return False
 
     def test_fork_before_initialize(self):
-        self.library.finalize()
+        self.module.finalize()
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                self.library.initialize()
-                self.library.login(self.library.open(), PIN)
-                self.library.finalize()
+                self.module.initialize()
+                self.module.login(self.module.open(), PIN)
+                self.module.finalize()
                 code = 0
             finally:
                 os._exit(code)
         self.assertEqual(os.waitpid(child, 0)[1], 0)
 
     def test_eight_threads(self):
-        point = self.library.point(self.session, "aggregate")[1:33]
+        point = self.module.point(self.session, "aggregate")[1:33]
         wrong = []
 
         def work():
-            session = self.library.open()
-            key = self.library.key(session, "aggregate")
+            session = self.module.open()
+            key = self.module.key(session, "aggregate")
             for _ in range(10):
                 message = os.urandom(32)
-                code, signature = self.library.sign(session, key, message)
+                code, signature = self.module.sign(session, key, message)
                 if code != ck.OK or not schnorr_verifies(point, message, signature):
                     wrong.append(hex(code))
-            self.library.must("C_CloseSession", session)
+            self.module.must("C_CloseSession", session)
 
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
@@ -244,7 +244,7 @@ class Misbehaviour(unittest.TestCase):
 
         def work():
             with Stderr():
-                codes.append(self.library.sign(self.session, self.library.key(self.session, "guarded"), os.urandom(32))[0])
+                codes.append(self.module.sign(self.session, self.module.key(self.session, "guarded"), os.urandom(32))[0])
 
         self.tearDown()
         self.rig.configure("sign_timeout: 60")
@@ -253,7 +253,7 @@ class Misbehaviour(unittest.TestCase):
         waiting.start()
         time.sleep(1)
         begin = time.monotonic()
-        self.library.finalize()
+        self.module.finalize()
         waiting.join(20)
         self.rig.configure("sign_timeout: 2\ngenerate_keys: true")
         self.assertLess(time.monotonic() - begin, 10)
@@ -271,56 +271,56 @@ class Misbehaviour(unittest.TestCase):
     # ---- PINs, stores, configuration -------------------------------------------------------------------------------
 
     def test_pins_and_users(self):
-        self.assertEqual(self.library.call("C_Login", self.session, 1, PIN.encode(), len(PIN)), ck.USER_ALREADY_LOGGED_IN)
-        self.library.must("C_Logout", self.session)
-        self.assertEqual(self.library.call("C_Logout", self.session), ck.USER_NOT_LOGGED_IN)
+        self.assertEqual(self.module.call("C_Login", self.session, 1, PIN.encode(), len(PIN)), ck.USER_ALREADY_LOGGED_IN)
+        self.module.must("C_Logout", self.session)
+        self.assertEqual(self.module.call("C_Logout", self.session), ck.USER_NOT_LOGGED_IN)
         with Stderr() as said:
-            self.assertEqual(self.library.call("C_Login", self.session, 1, b"wrong pin", 9), ck.PIN_INCORRECT)
+            self.assertEqual(self.module.call("C_Login", self.session, 1, b"wrong pin", 9), ck.PIN_INCORRECT)
         self.assertNotIn("wrong pin", said.text)
         info = ctypes.create_string_buffer(512)
-        self.library.must("C_GetTokenInfo", 0, info)
+        self.module.must("C_GetTokenInfo", 0, info)
         flags = int.from_bytes(info.raw[96:104], "little")
         self.assertTrue(flags & 0x10000, hex(flags))
-        self.assertEqual(self.library.call("C_Login", self.session, 1, b"abc", 3), ck.PIN_LEN_RANGE)
-        self.assertEqual(self.library.call("C_Login", self.session, 1, None, 0), ck.ARGUMENTS_BAD)
-        self.assertEqual(self.library.call("C_Login", self.session, 0, PIN.encode(), len(PIN)), ck.USER_TYPE_INVALID)
-        self.library.open(flags=ck.RO)
-        self.assertEqual(self.library.call("C_Login", self.session, 0, PIN.encode(), len(PIN)), ck.SESSION_READ_ONLY_EXISTS)
-        self.library.login(self.session, PIN)
-        self.library.must("C_GetTokenInfo", 0, info)
+        self.assertEqual(self.module.call("C_Login", self.session, 1, b"abc", 3), ck.PIN_LEN_RANGE)
+        self.assertEqual(self.module.call("C_Login", self.session, 1, None, 0), ck.ARGUMENTS_BAD)
+        self.assertEqual(self.module.call("C_Login", self.session, 0, PIN.encode(), len(PIN)), ck.USER_TYPE_INVALID)
+        self.module.open(flags=ck.RO)
+        self.assertEqual(self.module.call("C_Login", self.session, 0, PIN.encode(), len(PIN)), ck.SESSION_READ_ONLY_EXISTS)
+        self.module.login(self.session, PIN)
+        self.module.must("C_GetTokenInfo", 0, info)
         self.assertFalse(int.from_bytes(info.raw[96:104], "little") & 0x10000)
 
     def test_pin_from_a_file(self):
-        self.library.finalize()
+        self.module.finalize()
         self.rig.configure("pin-file: pin")
         try:
-            self.library.initialize()
+            self.module.initialize()
             info = ctypes.create_string_buffer(512)
-            self.library.must("C_GetTokenInfo", 0, info)
+            self.module.must("C_GetTokenInfo", 0, info)
             self.assertTrue(int.from_bytes(info.raw[96:104], "little") & 0x100)
-            session = self.library.open()
+            session = self.module.open()
             os.chmod(self.rig.pin_file, 0o644)
             with Stderr() as said:
-                self.assertEqual(self.library.call("C_Login", session, 1, None, 0), ck.FUNCTION_FAILED)
+                self.assertEqual(self.module.call("C_Login", session, 1, None, 0), ck.FUNCTION_FAILED)
             self.assertIn("chmod 600", said.text)
             os.chmod(self.rig.pin_file, 0o600)
-            self.library.must("C_Login", session, 1, None, 0)
+            self.module.must("C_Login", session, 1, None, 0)
         finally:
             self.rig.configure("sign_timeout: 2\ngenerate_keys: true")
 
     def test_change_of_pin(self):
         def set_pin(old, new):
-            return self.library.call("C_SetPIN", self.session, old.encode(), len(old), new.encode(), len(new))
+            return self.module.call("C_SetPIN", self.session, old.encode(), len(old), new.encode(), len(new))
         with Stderr():
             self.assertEqual(set_pin("not this", "another pin"), ck.PIN_INCORRECT)
         self.assertEqual(set_pin(PIN, "abc"), ck.PIN_LEN_RANGE)
         self.assertEqual(set_pin(PIN, "another pin"), ck.OK)
         try:
-            self.assertEqual(self.library.sign(self.session, self.key(), os.urandom(32))[0], ck.OK)
-            self.library.must("C_Logout", self.session)
+            self.assertEqual(self.module.sign(self.session, self.key(), os.urandom(32))[0], ck.OK)
+            self.module.must("C_Logout", self.session)
             with Stderr():
-                self.assertEqual(self.library.call("C_Login", self.session, 1, PIN.encode(), len(PIN)), ck.PIN_INCORRECT)
-            self.library.login(self.session, "another pin")
+                self.assertEqual(self.module.call("C_Login", self.session, 1, PIN.encode(), len(PIN)), ck.PIN_INCORRECT)
+            self.module.login(self.session, "another pin")
         finally:
             self.assertEqual(set_pin("another pin", PIN), ck.OK)
 
@@ -328,19 +328,19 @@ class Misbehaviour(unittest.TestCase):
         self.tearDown()
         self.rig.configure("refresh_secs: 0\ngenerate_keys: true")
         self.setUp()
-        before = self.library.find(self.session)
+        before = self.module.find(self.session)
         other = subprocess.run(["pkcs11-tool", "--module", MODULE, "--login", "--pin", PIN, "--keypairgen", "--key-type", "EC:secp256k1", "--label",
                                 "added"], env=self.rig.environment, capture_output=True, check=False)
         self.assertEqual(other.returncode, 0, other.stderr)
-        after = self.library.find(self.session)
+        after = self.module.find(self.session)
         self.assertEqual(after[:len(before)], before)
         self.assertEqual(len(after), len(before) + 2)
         digest = os.urandom(32)
-        code, signature = self.library.sign(self.session, self.library.key(self.session, "added"), digest, ck.CKM_ECDSA)
+        code, signature = self.module.sign(self.session, self.module.key(self.session, "added"), digest, ck.CKM_ECDSA)
         self.assertEqual(code, ck.OK)
-        self.assertTrue(ecdsa_verifies(self.library.point(self.session, "added"), digest, signature))
+        self.assertTrue(ecdsa_verifies(self.module.point(self.session, "added"), digest, signature))
         self.rig.keymeld("credentials", "remove", "--store", "treasury.credentials", "--pin-file", self.rig.pin_file, "--label", "added")
-        self.assertEqual(self.library.find(self.session), before)
+        self.assertEqual(self.module.find(self.session), before)
         self.rig.configure("sign_timeout: 2\ngenerate_keys: true")
 
     def test_single_key_from_the_command_line_until_it_is_deleted(self):
@@ -352,17 +352,17 @@ class Misbehaviour(unittest.TestCase):
                          "--single", self.rig.path("hot.key"), "--quiet")
         self.setUp()
         try:
-            key = self.library.key(self.session, "hot")
+            key = self.module.key(self.session, "hot")
             digest = os.urandom(32)
-            code, signature = self.library.sign(self.session, key, digest, ck.CKM_ECDSA)
+            code, signature = self.module.sign(self.session, key, digest, ck.CKM_ECDSA)
             self.assertEqual(code, ck.OK)
-            self.assertTrue(ecdsa_verifies(self.library.point(self.session, "hot"), digest, signature))
+            self.assertTrue(ecdsa_verifies(self.module.point(self.session, "hot"), digest, signature))
             # Not allowed for this key: refused before anything is sent.
-            self.assertNotEqual(self.library.sign(self.session, key, digest)[0], ck.OK)
+            self.assertNotEqual(self.module.sign(self.session, key, digest)[0], ck.OK)
             self.rig.keymeld("key", "delete", "--key", self.rig.path("hot.key"), "--quiet")
-            self.assertEqual(self.library.sign(self.session, key, os.urandom(32), ck.CKM_ECDSA)[0], ck.KEY_HANDLE_INVALID)
+            self.assertEqual(self.module.sign(self.session, key, os.urandom(32), ck.CKM_ECDSA)[0], ck.KEY_HANDLE_INVALID)
             # The other keys are as they were.
-            self.assertEqual(self.library.sign(self.session, self.key(), digest)[0], ck.OK)
+            self.assertEqual(self.module.sign(self.session, self.key(), digest)[0], ck.OK)
         finally:
             self.rig.keymeld("credentials", "remove", "--store", "treasury.credentials", "--pin-file", self.rig.pin_file, "--label", "hot")
             self.rig.configure("sign_timeout: 2\ngenerate_keys: true")
@@ -375,12 +375,12 @@ class Misbehaviour(unittest.TestCase):
         def sign(root, version=1, flags=1, length=None):
             parameter = Taproot(version, flags, root or None, len(root) if length is None else length)
             mechanism = ck.Mechanism(ck.CKM_SCHNORR, ctypes.cast(ctypes.byref(parameter), ctypes.c_void_p), ctypes.sizeof(parameter))
-            code = self.library.call("C_SignInit", self.session, ctypes.byref(mechanism), key)
-            return self.library.sign_only(self.session, digest) if code == ck.OK else (code, b"")
+            code = self.module.call("C_SignInit", self.session, ctypes.byref(mechanism), key)
+            return self.module.sign_only(self.session, digest) if code == ck.OK else (code, b"")
 
-        self.library.generate(self.session, "tap")
-        key, digest = self.library.key(self.session, "tap"), os.urandom(32)
-        internal = self.library.point(self.session, "tap")[1:33]
+        self.module.generate(self.session, "tap")
+        key, digest = self.module.key(self.session, "tap"), os.urandom(32)
+        internal = self.module.point(self.session, "tap")[1:33]
         for root in (b"", os.urandom(32)):
             tweak = int.from_bytes(tagged("TapTweak", internal + root), "big") % N
             output = add(even_point(int.from_bytes(internal, "big")), multiply(G, tweak))[0].to_bytes(32, "big")
@@ -395,7 +395,7 @@ class Misbehaviour(unittest.TestCase):
     def test_new_keys_that_are_refused(self):
         def code(**public):
             given, empty = ck.template(**public), ck.template()
-            return self.library.call("C_GenerateKeyPair", self.session, ctypes.byref(ck.Mechanism(ck.CKM_EC_KEY_PAIR_GEN, None, 0)), given,
+            return self.module.call("C_GenerateKeyPair", self.session, ctypes.byref(ck.Mechanism(ck.CKM_EC_KEY_PAIR_GEN, None, 0)), given,
                                      given.count, empty, 0, ctypes.byref(ULONG()), ctypes.byref(ULONG()))
         self.assertEqual(code(CKA_LABEL=b"x"), ck.TEMPLATE_INCOMPLETE)
         self.assertEqual(code(CKA_EC_PARAMS=bytes.fromhex("06082a8648ce3d030107")), ck.CURVE_NOT_SUPPORTED)
@@ -410,15 +410,15 @@ class Misbehaviour(unittest.TestCase):
         path = self.rig.path("treasury.credentials")
         with open(path, "rb") as file:
             whole = file.read()
-        self.library.finalize()
+        self.module.finalize()
         try:
             damage(path, whole)
             with Stderr() as said:
-                self.library.initialize()
-                code = self.library.call("C_OpenSession", 0, 6, None, None, ctypes.byref(ULONG()))
+                self.module.initialize()
+                code = self.module.call("C_OpenSession", 0, 6, None, None, ctypes.byref(ULONG()))
                 if code == ck.OK:
-                    session = self.library.open()
-                    code = self.library.call("C_Login", session, 1, PIN.encode(), len(PIN))
+                    session = self.module.open()
+                    code = self.module.call("C_Login", session, 1, PIN.encode(), len(PIN))
             return code, said.text
         finally:
             with open(path, "wb") as file:
@@ -449,7 +449,7 @@ class Misbehaviour(unittest.TestCase):
         self.assertIn("chmod 600", said)
 
     def test_configuration_errors(self):
-        self.library.finalize()
+        self.module.finalize()
         cases = {
             "log: loud\ntokens:\n  - credentials: x\n": r"pkcs11.yaml:1: log: is one of",
             "tokens:\n  - credentials: x\n    colour: red\n": r"pkcs11.yaml:3: colour: is no setting",
@@ -465,29 +465,29 @@ class Misbehaviour(unittest.TestCase):
             for text, wanted in cases.items():
                 self.rig.write("pkcs11.yaml", text, 0o644)
                 with Stderr() as said:
-                    self.assertEqual(self.library.call("C_Initialize", None), ck.GENERAL_ERROR)
+                    self.assertEqual(self.module.call("C_Initialize", None), ck.GENERAL_ERROR)
                 self.assertEqual(len(said.text.splitlines()), 1, said.text)
                 self.assertRegex(said.text, wanted)
             self.rig.write("pkcs11.yaml", whole, 0o666)
             with Stderr() as said:
-                self.assertEqual(self.library.call("C_Initialize", None), ck.GENERAL_ERROR)
+                self.assertEqual(self.module.call("C_Initialize", None), ck.GENERAL_ERROR)
             self.assertIn("can write it", said.text)
         finally:
             self.rig.write("pkcs11.yaml", whole, 0o644)
 
     def test_locking_arguments(self):
-        self.library.finalize()
-        callback = ctypes.cast(self.library.module.C_Finalize, ctypes.c_void_p)
+        self.module.finalize()
+        callback = ctypes.cast(self.module.module.C_Finalize, ctypes.c_void_p)
         def code(**fields):
-            return self.library.call("C_Initialize", ctypes.byref(ck.InitializeArgs(**fields)))
+            return self.module.call("C_Initialize", ctypes.byref(ck.InitializeArgs(**fields)))
         four = {name: callback for name in ("create", "destroy", "lock", "unlock")}
         self.assertEqual(code(create=callback), ck.ARGUMENTS_BAD)
         self.assertEqual(code(**four), ck.CANT_LOCK)
         self.assertEqual(code(**four, flags=2), ck.OK)
         self.assertEqual(code(), ck.ALREADY_INITIALIZED)
-        self.library.finalize()
+        self.module.finalize()
         self.assertEqual(code(reserved=callback), ck.ARGUMENTS_BAD)
-        self.assertEqual(self.library.call("C_Initialize", None), ck.OK)
+        self.assertEqual(self.module.call("C_Initialize", None), ck.OK)
 
     # ---- hostile callers -------------------------------------------------------------------------------------------
 
@@ -495,66 +495,66 @@ class Misbehaviour(unittest.TestCase):
         size = ULONG(0)
         key = self.key()
         message = os.urandom(32)
-        self.assertEqual(self.library.sign_only(self.session, message)[0], ck.OPERATION_NOT_INITIALIZED)
-        self.assertEqual(self.library.sign_init(self.session, key), ck.OK)
-        self.assertEqual(self.library.sign_init(self.session, key), ck.OPERATION_ACTIVE)
-        self.assertEqual(self.library.call("C_Sign", self.session, message, 32, None, ctypes.byref(size)), ck.OK)
+        self.assertEqual(self.module.sign_only(self.session, message)[0], ck.OPERATION_NOT_INITIALIZED)
+        self.assertEqual(self.module.sign_init(self.session, key), ck.OK)
+        self.assertEqual(self.module.sign_init(self.session, key), ck.OPERATION_ACTIVE)
+        self.assertEqual(self.module.call("C_Sign", self.session, message, 32, None, ctypes.byref(size)), ck.OK)
         self.assertEqual(size.value, 64)
         small = ctypes.create_string_buffer(63)
         size.value = 63
-        self.assertEqual(self.library.call("C_Sign", self.session, message, 32, small, ctypes.byref(size)), ck.BUFFER_TOO_SMALL)
+        self.assertEqual(self.module.call("C_Sign", self.session, message, 32, small, ctypes.byref(size)), ck.BUFFER_TOO_SMALL)
         self.assertEqual((size.value, small.raw), (64, bytes(63)))
-        self.assertEqual(self.library.sign_only(self.session, message)[0], ck.OK)
-        self.assertEqual(self.library.sign_only(self.session, message)[0], ck.OPERATION_NOT_INITIALIZED)
+        self.assertEqual(self.module.sign_only(self.session, message)[0], ck.OK)
+        self.assertEqual(self.module.sign_only(self.session, message)[0], ck.OPERATION_NOT_INITIALIZED)
         for wrong in (b"", message[:31], message + b"."):
-            self.assertEqual(self.library.sign(self.session, key, wrong)[0], ck.DATA_LEN_RANGE)
-        self.assertEqual(self.library.call("C_Sign", self.session, message, 32, small, None), ck.OPERATION_NOT_INITIALIZED)
+            self.assertEqual(self.module.sign(self.session, key, wrong)[0], ck.DATA_LEN_RANGE)
+        self.assertEqual(self.module.call("C_Sign", self.session, message, 32, small, None), ck.OPERATION_NOT_INITIALIZED)
 
     def test_handles_of_others(self):
-        self.assertEqual(self.library.sign_init(self.session, 0), ck.KEY_HANDLE_INVALID)
-        self.assertEqual(self.library.sign_init(self.session, 1 << 40), ck.KEY_HANDLE_INVALID)
-        self.assertEqual(self.library.sign_init(self.session, self.library.key(self.session, "aggregate", False)), ck.KEY_TYPE_INCONSISTENT)
-        self.assertEqual(self.library.sign_init(self.session, self.key(), ck.CKM_ECDSA), ck.KEY_TYPE_INCONSISTENT)
-        self.assertEqual(self.library.sign_init(self.session, self.key(), 0x1), ck.MECHANISM_INVALID)
-        self.assertEqual(self.library.sign_init(999999, self.key()), ck.SESSION_HANDLE_INVALID)
-        point = ck.template(CKA_CLASS=2, CKA_KEY_TYPE=3, CKA_EC_PARAMS=ck.SECP256K1, CKA_EC_POINT=self.library.point(self.session, "aggregate"))
-        other = self.library.open()
+        self.assertEqual(self.module.sign_init(self.session, 0), ck.KEY_HANDLE_INVALID)
+        self.assertEqual(self.module.sign_init(self.session, 1 << 40), ck.KEY_HANDLE_INVALID)
+        self.assertEqual(self.module.sign_init(self.session, self.module.key(self.session, "aggregate", False)), ck.KEY_TYPE_INCONSISTENT)
+        self.assertEqual(self.module.sign_init(self.session, self.key(), ck.CKM_ECDSA), ck.KEY_TYPE_INCONSISTENT)
+        self.assertEqual(self.module.sign_init(self.session, self.key(), 0x1), ck.MECHANISM_INVALID)
+        self.assertEqual(self.module.sign_init(999999, self.key()), ck.SESSION_HANDLE_INVALID)
+        point = ck.template(CKA_CLASS=2, CKA_KEY_TYPE=3, CKA_EC_PARAMS=ck.SECP256K1, CKA_EC_POINT=self.module.point(self.session, "aggregate"))
+        other = self.module.open()
         handle = ULONG()
-        self.library.must("C_CreateObject", other, point, point.count, ctypes.byref(handle))
-        self.assertEqual(self.library.sign_init(self.session, handle.value), ck.KEY_TYPE_INCONSISTENT)
+        self.module.must("C_CreateObject", other, point, point.count, ctypes.byref(handle))
+        self.assertEqual(self.module.sign_init(self.session, handle.value), ck.KEY_TYPE_INCONSISTENT)
         message = os.urandom(32)
-        signature = self.library.sign(self.session, self.key(), message)[1]
-        self.assertEqual(self.library.verify(self.session, handle.value, message, signature), ck.OK)
-        self.assertEqual(self.library.verify(self.session, handle.value, message, signature[:63]), ck.SIGNATURE_LEN_RANGE)
-        self.assertEqual(self.library.verify(self.session, handle.value, message, bytes(64)), ck.SIGNATURE_INVALID)
-        self.library.must("C_CloseSession", other)
-        self.assertEqual(self.library.call("C_DestroyObject", self.session, handle.value), ck.OBJECT_HANDLE_INVALID)
+        signature = self.module.sign(self.session, self.key(), message)[1]
+        self.assertEqual(self.module.verify(self.session, handle.value, message, signature), ck.OK)
+        self.assertEqual(self.module.verify(self.session, handle.value, message, signature[:63]), ck.SIGNATURE_LEN_RANGE)
+        self.assertEqual(self.module.verify(self.session, handle.value, message, bytes(64)), ck.SIGNATURE_INVALID)
+        self.module.must("C_CloseSession", other)
+        self.assertEqual(self.module.call("C_DestroyObject", self.session, handle.value), ck.OBJECT_HANDLE_INVALID)
         private = self.key()
-        self.library.must("C_Logout", self.session)
-        self.assertEqual(self.library.sign_init(self.session, private), ck.USER_NOT_LOGGED_IN)
+        self.module.must("C_Logout", self.session)
+        self.assertEqual(self.module.sign_init(self.session, private), ck.USER_NOT_LOGGED_IN)
         wanted = (ck.Attribute * 1)(ck.Attribute(ck.CKA_LABEL, None, 0))
-        self.assertEqual(self.library.call("C_GetAttributeValue", self.session, private, wanted, 1), ck.OBJECT_HANDLE_INVALID)
+        self.assertEqual(self.module.call("C_GetAttributeValue", self.session, private, wanted, 1), ck.OBJECT_HANDLE_INVALID)
 
     def test_attributes(self):
         key = self.key()
         kinds = (ck.CKA_LABEL, ck.CKA_VALUE, 0x7fffffff, ck.CKA_SIGN, ck.CKA_KEYMELD | 1, ck.CKA_KEYMELD | 3)
         wanted = (ck.Attribute * len(kinds))(*[ck.Attribute(kind, None, 0) for kind in kinds])
-        self.assertIn(self.library.call("C_GetAttributeValue", self.session, key, wanted, len(kinds)),
+        self.assertIn(self.module.call("C_GetAttributeValue", self.session, key, wanted, len(kinds)),
                       (ck.ATTRIBUTE_SENSITIVE, ck.ATTRIBUTE_TYPE_INVALID))
         self.assertEqual([w.length for w in wanted], [9, ck.UNAVAILABLE, ck.UNAVAILABLE, 1, 6, 32])
-        self.assertEqual(self.library.attribute(self.session, key, ck.CKA_KEYMELD | 1), b"musig2")
-        self.assertEqual(self.library.attribute(self.session, key, ck.CKA_KEYMELD | 2), self.library.point(self.session, "aggregate")[1:33])
-        self.assertEqual(self.library.call("C_SetAttributeValue", self.session, key, ck.template(CKA_LABEL=b"x"), 1), ck.ACTION_PROHIBITED)
-        self.assertEqual(self.library.call("C_DestroyObject", self.session, key), ck.ACTION_PROHIBITED)
-        raw = self.library.find(self.session, CKA_EC_POINT=self.library.point(self.session, "aggregate"))
-        self.assertEqual(raw, [self.library.key(self.session, "aggregate", False)])
+        self.assertEqual(self.module.attribute(self.session, key, ck.CKA_KEYMELD | 1), b"musig2")
+        self.assertEqual(self.module.attribute(self.session, key, ck.CKA_KEYMELD | 2), self.module.point(self.session, "aggregate")[1:33])
+        self.assertEqual(self.module.call("C_SetAttributeValue", self.session, key, ck.template(CKA_LABEL=b"x"), 1), ck.ACTION_PROHIBITED)
+        self.assertEqual(self.module.call("C_DestroyObject", self.session, key), ck.ACTION_PROHIBITED)
+        raw = self.module.find(self.session, CKA_EC_POINT=self.module.point(self.session, "aggregate"))
+        self.assertEqual(raw, [self.module.key(self.session, "aggregate", False)])
 
     def test_templates_that_are_refused(self):
         handle = ULONG()
         def code(**attributes):
             given = ck.template(**attributes)
-            return self.library.call("C_CreateObject", self.session, given, given.count, ctypes.byref(handle))
-        good = {"CKA_CLASS": 2, "CKA_KEY_TYPE": 3, "CKA_EC_PARAMS": ck.SECP256K1, "CKA_EC_POINT": self.library.point(self.session, "aggregate")}
+            return self.module.call("C_CreateObject", self.session, given, given.count, ctypes.byref(handle))
+        good = {"CKA_CLASS": 2, "CKA_KEY_TYPE": 3, "CKA_EC_PARAMS": ck.SECP256K1, "CKA_EC_POINT": self.module.point(self.session, "aggregate")}
         self.assertEqual(code(**good), ck.OK)
         self.assertEqual(code(**{**good, "CKA_CLASS": 3}), ck.ACTION_PROHIBITED)
         self.assertEqual(code(**{**good, "CKA_CLASS": 4}), ck.ACTION_PROHIBITED)
@@ -564,10 +564,10 @@ class Misbehaviour(unittest.TestCase):
         self.assertEqual(code(**{**good, "CKA_CLASS": b"\x02"}), ck.ATTRIBUTE_VALUE_INVALID)
         self.assertEqual(code(CKA_LABEL=b"x"), ck.TEMPLATE_INCOMPLETE)
         self.assertEqual(code(CKA_CLASS=0, CKA_LABEL=b"x", CKA_VALUE=b"data"), ck.OK)
-        self.assertEqual(self.library.attribute(self.session, handle.value, ck.CKA_VALUE), b"data")
+        self.assertEqual(self.module.attribute(self.session, handle.value, ck.CKA_VALUE), b"data")
         null = (ck.Attribute * 1)(ck.Attribute(ck.CKA_LABEL, None, 10))
-        self.assertEqual(self.library.call("C_FindObjectsInit", self.session, null, 1), ck.ATTRIBUTE_VALUE_INVALID)
-        self.assertEqual(self.library.call("C_FindObjectsInit", self.session, None, 1), ck.ARGUMENTS_BAD)
+        self.assertEqual(self.module.call("C_FindObjectsInit", self.session, null, 1), ck.ATTRIBUTE_VALUE_INVALID)
+        self.assertEqual(self.module.call("C_FindObjectsInit", self.session, None, 1), ck.ARGUMENTS_BAD)
 
 
 class RateLimited(unittest.TestCase):

@@ -28,9 +28,9 @@ class PyKcs11(RigTest):
 
     def setUp(self):
         os.environ["KEYMELD_PKCS11_CONFIG"] = self.rig.path("pkcs11.yaml")
-        self.library = PyKCS11.PyKCS11Lib()
-        self.library.load(MODULE)
-        self.session = self.library.openSession(self.library.getSlotList(tokenPresent=True)[0])
+        self.pykcs11 = PyKCS11.PyKCS11Lib()
+        self.pykcs11.load(MODULE)
+        self.session = self.pykcs11.openSession(self.pykcs11.getSlotList(tokenPresent=True)[0])
         self.session.login(PIN)
 
     def tearDown(self):
