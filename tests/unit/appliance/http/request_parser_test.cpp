@@ -73,6 +73,18 @@ TEST(RequestParser, ReadsChunkedBodiesAndDropsTrailers) {
     }
 }
 
+TEST(RequestParser, TheEndOfAChunkedBodyMayComeByteByByte) {
+    const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (const std::string body : {"0\r\n\r\n", "0\r\nd: e\r\n\r\n", "0;a=b\r\nd: e\r\n\r\n", "1\r\nx\r\n0\r\nd: e\r\n\r\n"})
+        for (std::size_t step = 1; step <= body.size(); ++step) {
+            const auto out = feed(head + body + "next", step);
+            ASSERT_TRUE(out.request.has_value()) << body << step;
+            EXPECT_EQ(out.rest, "next") << body << step;
+        }
+    for (std::size_t step = 1; step <= 8; ++step)
+        EXPECT_TRUE(feed(head + "0\r\nd\r\n\r\n", step).error.has_value()) << step;
+}
+
 TEST(RequestParser, BodyOverTheLimitIsMarkedAndTheConnectionLost) {
     const std::string head = "POST / HTTP/1.1\r\nHost: a\r\n";
     const auto announced = feed(head + "Content-Length: 65\r\n\r\n", 7);
