@@ -28,6 +28,9 @@ struct SignOptions {
     unsigned concurrency = 16;      ///< sessions under way at any time
     unsigned keys = 8;              ///< keygen sessions to sign with, in turn; created before the clock starts
     unsigned verify_every = 1;      ///< verify each n-th signature; 1: all of them
+    /// Then as many sessions at random times, so many a second, or this share of the saturated rate just measured. At most one is set.
+    std::optional<double> rate;
+    std::optional<double> load;
     std::optional<Remote> remote;
     bool json = false;
     bool quiet = false;
@@ -35,6 +38,20 @@ struct SignOptions {
 
 /// A report for people, or one JSON object.
 boost::asio::awaitable<Result<std::string>> bench_sign(SignOptions options);
+
+struct SingleOptions {
+    unsigned enclaves = 3;
+    unsigned keys = 8;              ///< single keys to sign with, in turn; generated before the clock starts
+    std::uint64_t signatures = 4000; ///< of each kind
+    std::uint64_t warm_up = 200;
+    unsigned concurrency = 32;      ///< requests under way at any time
+    unsigned batch = 50;            ///< signatures of a batch request
+    bool json = false;
+    bool quiet = false;
+};
+
+/// Single keys over REST, by BIP-340 and by ECDSA, one signature a request and many; beside the bare signature in libsecp256k1.
+boost::asio::awaitable<Result<std::string>> bench_single(SingleOptions options);
 
 struct KeygenOptions {
     unsigned participants = 3;

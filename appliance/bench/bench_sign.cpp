@@ -21,29 +21,36 @@ struct Report {
     Cpu cpu;
     Stages stages; ///< of the measured sessions; not with --url
     PlainCost plain;
+    std::optional<LoadResult> paced;
+    double paced_rate = 0;           ///< as it was to be offered
 
     double per_session(std::chrono::nanoseconds time) const { return micros(time) / static_cast<double>(load.latencies.size()); }
     double rate() const { return static_cast<double>(load.latencies.size()) / (millis(load.elapsed) / 1e3); }
     double stage_us(std::size_t i) const { return stages.seconds[i] * 1e6 / static_cast<double>(load.latencies.size()); }
     double server_us() const { return per_session(cpu.appliance) + per_session(cpu.enclaves); }
 
+    double paced_done() const { return static_cast<double>(paced->latencies.size()) / (millis(paced->elapsed) / 1e3); }
+
     std::string text() const {
-        std::string out = std::to_string(load.latencies.size()) + " sessions of " + std::to_string(options.participants) +
-                          " signers, " + std::to_string(options.concurrency) + " at a time, " +
-                          std::to_string(options.keys) + " keys, in " + decimal(millis(load.elapsed) / 1e3, 2) + " s; " +
-                          std::to_string(load.verified) + " signatures verified\n";
+        std::string out = std::to_string(load.latencies.size()) + " sessions of " + std::to_string(options.participants) + " signers, " +
+                          std::to_string(options.concurrency) + " at a time, " + std::to_string(options.keys) + " keys, in " +
+                          decimal(millis(load.elapsed) / 1e3, 2) + " s; " + std::to_string(load.verified) + " signatures verified\n";
         out += "  rate       " + decimal(rate(), 0) + " sessions/s\n";
         out += "  latency    p50 " + decimal(percentile_ms(load.latencies, 0.50), 2) + " ms, p95 " +
                decimal(percentile_ms(load.latencies, 0.95), 2) + " ms, p99 " + decimal(percentile_ms(load.latencies, 0.99), 2) +
                " ms, most " + decimal(millis(load.latencies.back()), 2) + " ms (request to decrypted signature)\n";
+        if (paced)
+            out += "  paced      " + decimal(paced_rate, 0) + " sessions/s offered (" + decimal(paced_rate / rate(), 2) +
+                   " of the rate above), " + decimal(paced_done(), 0) + " done: " + latency_text(paced->latencies) + "\n";
         if (!options.remote)
-            out += "  CPU        " + decimal(server_us(), 0) + " us a session: appliance " + decimal(per_session(cpu.appliance), 0) +
-                   ", " + std::to_string(options.enclaves) + " enclaves " + decimal(per_session(cpu.enclaves), 0) +
-                   " (the load generator took " + decimal(per_session(cpu.client), 0) + " beside that)\n";
+            out += "  CPU        " + decimal(server_us(), 0) + " us a session: appliance " + decimal(per_session(cpu.appliance), 0) + ", " +
+                   std::to_string(options.enclaves) + " enclaves " + decimal(per_session(cpu.enclaves), 0) + " (the load generator took " +
+                   decimal(per_session(cpu.client), 0) + " beside that)\n";
         if (!options.remote) {
             out += "  stages    ";
             for (std::size_t i = 0; i < stages.seconds.size(); ++i)
-                out += " " + std::string(Stages::kNames[i]) + " " + decimal(stage_us(i), 0) + (i + 1 < stages.seconds.size() ? "," : " us\n");
+                out +=
+                    " " + std::string(Stages::kNames[i]) + " " + decimal(stage_us(i), 0) + (i + 1 < stages.seconds.size() ? "," : " us\n");
         }
         out += "  plain      " + decimal(plain.cached_us, 0) + " us for the same ceremony in bare libsecp256k1 calls, " +
                decimal(plain.uncached_us, 0) + " without cached key aggregation";
@@ -70,6 +77,14 @@ struct Report {
         number(out, "p99", percentile_ms(load.latencies, 0.99), 3);
         number(out, "max", millis(load.latencies.back()), 3);
         out.end_object();
+        if (paced) {
+            out.key("paced").begin_object().member("sessions", paced->latencies.size()).member("signatures_verified", paced->verified);
+            number(out, "offered_per_second", paced_rate, 1);
+            number(out, "share_of_saturated", paced_rate / rate(), 3);
+            number(out, "sessions_per_second", paced_done(), 1);
+            write_latency(out, "latency_ms", paced->latencies);
+            out.end_object();
+        }
         out.key("cpu_us_per_session").begin_object();
         if (!options.remote) {
             number(out, "appliance", per_session(cpu.appliance), 1);
@@ -135,10 +150,11 @@ asio::awaitable<Result<std::string>> bench_sign(SignOptions options) {
     client::RestClient rest(executor, endpoint);
     progress.begin("keys");
     std::vector<BenchKey> keys;
-    const std::uint64_t quota = options.sessions + options.warm_up;
+    const std::uint64_t quota = 2 * options.sessions + options.warm_up;
     for (unsigned i = 0; i < options.keys; ++i) {
         progress.part(i, options.keys);
-        auto key = co_await make_key(rest, *trust, options.participants, 0, static_cast<std::uint32_t>(std::min<std::uint64_t>(quota, UINT32_MAX)));
+        auto key = co_await make_key(rest, *trust, options.participants, 0,
+                                     static_cast<std::uint32_t>(std::min<std::uint64_t>(quota, UINT32_MAX)));
         if (!key)
             co_return explained(std::move(key).error());
         keys.push_back(std::move(*key));
@@ -175,6 +191,19 @@ asio::awaitable<Result<std::string>> bench_sign(SignOptions options) {
             spent_stages.seconds[i] = stages->seconds[i] - before_stages.seconds[i];
     }
 
+    std::optional<LoadResult> paced;
+    double paced_rate = 0;
+    if (options.load || options.rate) {
+        progress.begin("paced");
+        const double saturated = static_cast<double>(load->latencies.size()) / (millis(load->elapsed) / 1e3);
+        paced_rate = options.rate.value_or(saturated * options.load.value_or(0));
+        auto open = co_await open_loop(sign_job(rest, keys, options.verify_every), options.sessions, paced_rate, progress);
+        if (!open)
+            co_return explained(std::move(open).error());
+        paced = std::move(*open);
+        progress.done(decimal(paced_rate, 0) + " sessions/s offered");
+    }
+
     progress.begin("plain ceremony");
     auto plain = measure_plain_ceremony(options.participants);
     if (!plain)
@@ -188,7 +217,7 @@ asio::awaitable<Result<std::string>> bench_sign(SignOptions options) {
         progress.done();
     }
     std::sort(load->latencies.begin(), load->latencies.end());
-    const Report report{options, std::move(*load), spent, spent_stages, *plain};
+    const Report report{options, std::move(*load), spent, spent_stages, *plain, std::move(paced), paced_rate};
     co_return options.json ? report.json() : report.text();
 }
 

@@ -32,9 +32,7 @@ class Ceremony {
     explicit Ceremony(unsigned signers)
         : m_context(secp256k1_context_create(SECP256K1_CONTEXT_NONE)), m_keypairs(signers), m_keys(signers), m_secret_nonces(signers),
           m_public_nonces(signers), m_partials(signers) {}
-    ~Ceremony() {
-        secure::cleanse({reinterpret_cast<std::uint8_t*>(m_keypairs.data()), m_keypairs.size() * sizeof(secp256k1_keypair)});
-    }
+    ~Ceremony() { secure::cleanse({reinterpret_cast<std::uint8_t*>(m_keypairs.data()), m_keypairs.size() * sizeof(secp256k1_keypair)}); }
 
     bool make_keys() {
         ByteArray<32> seed = secure::random_array<32>();
@@ -127,6 +125,46 @@ Result<PlainCost> measure_plain_ceremony(unsigned signers, unsigned rounds, unsi
             least = std::min(least, (thread_cpu_us() - before) / rounds);
         }
     }
+    return best;
+}
+
+Result<PlainSignature> measure_plain_signature(unsigned rounds, unsigned repeats) {
+    if (rounds == 0 || repeats == 0)
+        return fail(Errc::InvalidArgument, "at least one round and one repeat");
+    const auto broken = [] { return fail(Errc::Internal, "a plain signature failed"); };
+    const std::unique_ptr<secp256k1_context, FreeContext> context(secp256k1_context_create(SECP256K1_CONTEXT_NONE));
+    auto seed = secure::random_array<32>();
+    auto scalar = secure::random_array<32>();
+    const secure::ScopedCleanse wipe_seed(seed), wipe_scalar(scalar);
+    secp256k1_keypair pair;
+    const secure::ScopedCleanse wipe_pair(pair.data);
+    secp256k1_pubkey key;
+    secp256k1_xonly_pubkey x_only;
+    if (secp256k1_context_randomize(context.get(), seed.data()) != 1 ||
+        secp256k1_keypair_create(context.get(), &pair, scalar.data()) != 1 || secp256k1_keypair_pub(context.get(), &key, &pair) != 1 ||
+        secp256k1_keypair_xonly_pub(context.get(), &x_only, nullptr, &pair) != 1)
+        return broken();
+    const auto message = secure::random_array<32>();
+    ByteArray<64> schnorr{};
+    secp256k1_ecdsa_signature ecdsa;
+    PlainSignature best{std::numeric_limits<double>::max(), std::numeric_limits<double>::max()};
+    for (unsigned repeat = 0; repeat < repeats; ++repeat) {
+        double before = thread_cpu_us();
+        for (unsigned round = 0; round < rounds; ++round) {
+            const auto aux = secure::random_array<32>();
+            if (secp256k1_schnorrsig_sign32(context.get(), schnorr.data(), message.data(), &pair, aux.data()) != 1)
+                return broken();
+        }
+        best.schnorr_us = std::min(best.schnorr_us, (thread_cpu_us() - before) / rounds);
+        before = thread_cpu_us();
+        for (unsigned round = 0; round < rounds; ++round)
+            if (secp256k1_ecdsa_sign(context.get(), &ecdsa, message.data(), scalar.data(), nullptr, nullptr) != 1)
+                return broken();
+        best.ecdsa_us = std::min(best.ecdsa_us, (thread_cpu_us() - before) / rounds);
+    }
+    if (secp256k1_schnorrsig_verify(context.get(), schnorr.data(), message.data(), message.size(), &x_only) != 1 ||
+        secp256k1_ecdsa_verify(context.get(), &ecdsa, message.data(), &key) != 1)
+        return broken();
     return best;
 }
 

@@ -32,6 +32,11 @@ boost::asio::awaitable<int> sign(bench::SignOptions options) {
     co_return co_await finish(std::move(result));
 }
 
+boost::asio::awaitable<int> single(bench::SingleOptions options) {
+    auto result = co_await bench::bench_single(options);
+    co_return co_await finish(std::move(result));
+}
+
 boost::asio::awaitable<int> keygen(bench::KeygenOptions options) {
     auto result = co_await bench::bench_keygen(options);
     co_return co_await finish(std::move(result));
@@ -72,6 +77,9 @@ Run prepare_bench_sign(CLI::App& app) {
         ->check(CLI::Range(1, 10'000))
         ->capture_default_str();
     app.add_option("--verify-every", options.verify_every, "Verify each n-th signature; 1: all")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+    auto* const load = app.add_option("--load", options.load, "Then offer this share of the rate that was measured, at random times; 0.5: half")
+                           ->check(CLI::Range(0.01, 2.0));
+    app.add_option("--rate", options.rate, "Then offer so many sessions a second, at random times")->check(CLI::Range(0.1, 1e6))->excludes(load);
     auto* const url = app.add_option("--url", command->url, "Measure the appliance there instead of starting one; its rate limits apply, and its "
                                                             "CPU time is not seen")
                           ->type_name("URL");
@@ -83,7 +91,9 @@ Run prepare_bench_sign(CLI::App& app) {
     app.add_flag("--json", options.json, "Print one JSON object");
     app.add_flag("-q,--quiet", options.quiet, "Show no progress on standard error");
     app.footer("Latency is from before POST /signing until the client has decrypted the signature. The load comes from one thread of this\n"
-               "program, on the same machine. `plain` is the same ceremony in bare libsecp256k1 calls, measured in the same run.\n\n"
+               "program, on the same machine. `plain` is the same ceremony in bare libsecp256k1 calls, measured in the same run. With --load or\n"
+               "--rate as many sessions again begin by the clock, at the times of a Poisson process, whoever still waits; their latency is from the\n"
+               "time when each was due.\n\n"
                "Example:\n  keymeld bench sign --participants 3 --enclaves 3 --sessions 5000 --concurrency 32 --json");
     return [command] {
         if (!command->url.empty()) {
@@ -94,6 +104,22 @@ Run prepare_bench_sign(CLI::App& app) {
         }
         return run_command([command] { return sign(command->bench); });
     };
+}
+
+Run prepare_bench_single(CLI::App& app) {
+    auto options = std::make_shared<bench::SingleOptions>();
+    app.add_option("--signatures", options->signatures, "Signatures to measure, of each kind")->check(CLI::Range(1, 10'000'000))->capture_default_str();
+    app.add_option("--warm-up", options->warm_up, "Signatures before those that are measured")->check(CLI::Range(0, 1'000'000))->capture_default_str();
+    app.add_option("--concurrency", options->concurrency, "Requests under way at any time")->check(CLI::Range(1, 10'000))->capture_default_str();
+    app.add_option("--batch", options->batch, "Signatures of a batch request")->check(CLI::Range(1, 100))->capture_default_str();
+    app.add_option("--keys", options->keys, "Keys to sign with, in turn; generated before the clock starts")
+        ->check(CLI::Range(1, 10'000))
+        ->capture_default_str();
+    add_common(app, options->enclaves, options->json, options->quiet);
+    app.footer("By BIP-340 and by ECDSA: one at a time, one signature a request, and many. The client encrypts each digest, approves it, decrypts and\n"
+               "verifies each signature. `plain` is the bare signature in libsecp256k1, measured in the same run.\n\n"
+               "Example:\n  keymeld bench single --signatures 10000 --concurrency 64 --json");
+    return [options] { return run_command([options] { return single(*options); }); };
 }
 
 Run prepare_bench_keygen(CLI::App& app) {

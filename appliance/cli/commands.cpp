@@ -11,6 +11,7 @@
     COMMAND(serve, "serve", "Run the appliance")                                                    \
     COMMAND(demo, "demo", "Run keygen and signing once, over simulated enclaves")                    \
     COMMAND(bench_sign, "bench sign", "Measure signing: rate, latency, CPU time")                   \
+    COMMAND(bench_single, "bench single", "Measure single keys: rate, latency, CPU time")           \
     COMMAND(bench_keygen, "bench keygen", "Measure making keys: rate, latency, CPU time, memory")   \
     COMMAND(bench_scale, "bench scale", "Measure growth with signers and with a large database")    \
     COMMAND(bench_overload, "bench overload", "Offer more than the appliance can do")               \

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "appliance/demo/independent_verify.h"
@@ -258,7 +259,7 @@ TEST_F(Cli, MistakesAreExplainedAndFail) {
     EXPECT_EQ(nobody.exit_code, 1);
     EXPECT_NE(nobody.errors.find("connecting to http://127.0.0.1:1"), std::string::npos) << nobody.errors;
     for (const char* command : {"demo", "keygen create", "keygen join", "keygen status", "keygen new-key", "sign create", "sign approve",
-                                "sign reject", "sign status", "bench sign", "bench idle", "enclave simulate"}) {
+                                "sign reject", "sign status", "bench sign", "bench single", "bench idle", "enclave simulate"}) {
         std::vector<std::string> words;
         std::istringstream in(command);
         for (std::string word; in >> word;)
@@ -284,15 +285,42 @@ TEST_F(Cli, BenchReportsWhatItMeasured) {
     // Against an appliance that runs already; its CPU time is not seen, and a sample of the signatures is verified.
     auto remote = trust();
     remote.insert(remote.begin(), {"bench", "sign", "--url", s_fleet->endpoint().text(), "--sessions", "40", "--warm-up", "0",
-                                   "--verify-every", "10", "--json", "--quiet"});
+                                   "--verify-every", "10", "--load", "0.5", "--json", "--quiet"});
     const Outcome there = keymeld(remote);
     ASSERT_EQ(there.exit_code, 0) << there.errors;
     EXPECT_NE(there.output.find("\"signatures_verified\":4,"), std::string::npos) << there.output;
     EXPECT_EQ(there.output.find("\"ratio\""), std::string::npos) << there.output;
+    // And as many again by the clock, at half of the rate.
+    EXPECT_NE(there.output.find("\"paced\":{\"sessions\":40,\"signatures_verified\":4,"), std::string::npos) << there.output;
+    EXPECT_NE(there.output.find("\"share_of_saturated\":0.500,"), std::string::npos) << there.output;
+    const Outcome both = keymeld({"bench", "sign", "--load", "0.5", "--rate", "100"});
+    EXPECT_EQ(both.exit_code, 2) << both.output;
 
     const Outcome idle = keymeld({"bench", "idle", "--sessions", "5", "--seconds", "1", "--json", "--quiet"});
     ASSERT_EQ(idle.exit_code, 0) << idle.errors;
     EXPECT_NE(idle.output.find("\"with_sessions\""), std::string::npos) << idle.output;
+}
+
+TEST_F(Cli, BenchSignsWithSingleKeys) {
+    const Outcome outcome = keymeld({"bench", "single", "--signatures", "40", "--warm-up", "5", "--concurrency", "4", "--keys", "3", "--batch", "8",
+                                     "--enclaves", "2", "--json", "--quiet"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.errors;
+    const auto document = must(json::Document::parse(outcome.last_line()), "parsing");
+    const auto object = must(document.object(), "parsing");
+    const auto rows = must(object.objects("measured", 16), "measured");
+    ASSERT_EQ(rows.size(), 6u) << "two types of signature, three ways to ask for them";
+    std::set<std::string> kinds;
+    for (const json::Object& row : rows) {
+        const std::string way = must(row.text("way", 16), "way");
+        kinds.insert(must(row.text("signature_type", 32), "type") + " " + way);
+        EXPECT_EQ(must(row.number("signatures_verified", 0, 1000), "verified"), 40u) << way;
+        EXPECT_EQ(must(row.number("requests", 0, 1000), "requests"), way == "batch" ? 5u : 40u);
+        EXPECT_TRUE(row.object("cpu_us_per_signature")) << way;
+    }
+    EXPECT_EQ(kinds.size(), 6u);
+    const Outcome odd = keymeld({"bench", "single", "--batch", "101"});
+    EXPECT_EQ(odd.exit_code, 2);
+    EXPECT_NE(odd.errors.find("--batch"), std::string::npos) << odd.errors;
 }
 
 /// The newcomer's start: `enclave simulate` in one shell, `serve` in another, with the example configuration.

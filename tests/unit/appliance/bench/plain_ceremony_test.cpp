@@ -20,5 +20,17 @@ TEST(PlainCeremony, RefusesWhatIsNoCeremony) {
     EXPECT_EQ(measure_plain_ceremony(3, 0).error().code, Errc::InvalidArgument);
 }
 
+TEST(PlainSignature, CostsLessThanACeremony) {
+    const auto signature = measure_plain_signature(50, 5);
+    ASSERT_TRUE(signature);
+    EXPECT_GT(signature->schnorr_us, 1);
+    EXPECT_GT(signature->ecdsa_us, 1);
+    const auto ceremony = measure_plain_ceremony(10, 20, 5); // ten nonce pairs and a verification
+    ASSERT_TRUE(ceremony);
+    EXPECT_LT(signature->schnorr_us, ceremony->cached_us);
+    EXPECT_LT(signature->ecdsa_us, ceremony->cached_us);
+    EXPECT_EQ(measure_plain_signature(0).error().code, Errc::InvalidArgument);
+}
+
 } // namespace
 } // namespace keymeld::bench
