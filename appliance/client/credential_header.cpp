@@ -12,13 +12,6 @@ namespace {
 
 constexpr std::string_view kFormat = "keymeld-credentials-v1";
 
-bool printable(std::string_view text) {
-    return std::all_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte >= 0x20 && byte != 0x7f;
-    });
-}
-
 Result<bitcoin::SessionParams> parse_params(const json::Object& key) {
     bitcoin::SessionParams out;
     KEYMELD_TRY(const auto users, key.distinct_uuids("participants", 1, 1000));
@@ -46,7 +39,7 @@ Result<StoredKey> parse_key(const json::Object& key) {
     if (kind != "musig2" && kind != "single")
         return fail(Errc::ConfigInvalid, "a key of an unknown kind");
     out.kind = kind == "musig2" ? KeyKind::MuSig2 : KeyKind::Single;
-    KEYMELD_TRY(out.label, key.text("label", 64));
+    KEYMELD_TRY(out.label, key.text("label", kMaxKeyLabel));
     KEYMELD_TRY(const Uuid user, key.uuid("user_id"));
     out.user_id = UserId(user);
     KEYMELD_TRY(out.id, key.uuid("id"));
@@ -80,7 +73,7 @@ Result<Line> parse(std::string_view text) {
     if (format != kFormat)
         return fail(Errc::ConfigInvalid, "its format is not " + std::string(kFormat));
     Line out;
-    KEYMELD_TRY(out.header.label, object.text("label", 32));
+    KEYMELD_TRY(out.header.label, object.text("label", kMaxTokenLabel));
     KEYMELD_TRY(out.header.url, object.text("url", 1024));
     if (object.has("tls_sha256")) {
         KEYMELD_TRY(const Bytes pin, object.bytes("tls_sha256", json::BytesForm::Hex, {32}));
@@ -140,8 +133,8 @@ std::string write(const Line& line) {
 
 Status check(const StoreHeader& header) {
     const auto bad = [](std::string text) { return fail(Errc::InvalidArgument, std::move(text)); };
-    if (header.label.empty() || header.label.size() > 32 || !printable(header.label))
-        return bad("a store's label has 1 to 32 printable bytes");
+    if (!is_label(header.label, kMaxTokenLabel))
+        return bad("a store's label has 1 to 32 bytes of UTF-8 without control characters");
     if (auto endpoint = header.endpoint(); !endpoint)
         return bad("url: " + endpoint.error().detail);
     if (auto trust = header.enclave_trust(); !trust)
@@ -151,8 +144,8 @@ Status check(const StoreHeader& header) {
     std::set<std::string_view> labels;
     std::set<ByteArray<33>> points;
     for (const StoredKey& key : header.keys) {
-        if (key.label.empty() || key.label.size() > 64 || !printable(key.label))
-            return bad("a key's label has 1 to 64 printable bytes");
+        if (!is_label(key.label, kMaxKeyLabel))
+            return bad("a key's label has 1 to 64 bytes of UTF-8 without control characters");
         if (!labels.insert(key.label).second)
             return bad("there is a key with the label \"" + key.label + "\" already");
         if (!points.insert(key.public_key.bytes()).second)

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "appliance/client/credential_header.h"
+#include "appliance/client/new_file.h"
 #include "core/base/hex.h"
+#include "core/base/utf8.h"
 #include "core/crypto/aead.h"
 #include "core/secure/random.h"
 
@@ -21,37 +23,18 @@ namespace {
 constexpr std::size_t kMaxFile = 16 * 1024 * 1024;
 constexpr std::size_t kSecretsPerKey = 64;
 
-class Descriptor {
-  public:
-    explicit Descriptor(int fd) : m_fd(fd) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
-        if (m_fd >= 0)
-            ::close(m_fd);
-    }
-    int get() const { return m_fd; }
-
-  private:
-    int m_fd;
-};
-
-Error io_error(const std::filesystem::path& path, std::string_view what) {
-    return fail(Errc::Io, path.string() + ": " + std::string(what));
-}
-
 Result<std::string> read_checked(const std::filesystem::path& path, int fd) {
     struct stat info {};
     if (::fstat(fd, &info) != 0)
-        return io_error(path, std::strerror(errno));
+        return file_error(path, std::strerror(errno));
     if (!S_ISREG(info.st_mode))
-        return io_error(path, "is not a regular file");
+        return file_error(path, "is not a regular file");
     if ((info.st_mode & 077) != 0)
-        return io_error(path, "others than its owner may use this file: chmod 600 it");
+        return file_error(path, "others than its owner may use this file: chmod 600 it");
     if (info.st_uid != ::geteuid() && info.st_uid != 0)
-        return io_error(path, "belongs to another user");
+        return file_error(path, "belongs to another user");
     if (info.st_size < 0 || static_cast<std::size_t>(info.st_size) > kMaxFile)
-        return io_error(path, "is too large for a credential store");
+        return file_error(path, "is too large for a credential store");
     std::string text(static_cast<std::size_t>(info.st_size), '\0');
     std::size_t done = 0;
     while (done < text.size()) {
@@ -59,35 +42,18 @@ Result<std::string> read_checked(const std::filesystem::path& path, int fd) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return io_error(path, "could not be read to its end");
+            return file_error(path, "could not be read to its end");
         done += static_cast<std::size_t>(got);
     }
     return text;
 }
 
-Status write_all(const std::filesystem::path& path, int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t put = ::write(fd, text.data(), text.size());
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return io_error(path, std::strerror(errno));
-        text.remove_prefix(static_cast<std::size_t>(put));
-    }
-    if (::fsync(fd) != 0)
-        return io_error(path, std::strerror(errno));
-    return {};
-}
-
-/// Makes a rename in this folder durable.
-void sync_folder(const std::filesystem::path& file) {
-    const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-    const Descriptor handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (handle.get() >= 0)
-        (void)::fsync(handle.get());
-}
-
 } // namespace
+
+bool is_label(std::string_view text, std::size_t max) {
+    return !text.empty() && text.size() <= max && is_utf8(text) &&
+           std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
 
 Result<Endpoint> StoreHeader::endpoint() const {
     KEYMELD_TRY(Endpoint out, Endpoint::parse(url));
@@ -131,7 +97,7 @@ Result<CredentialStore> CredentialStore::parse(const std::filesystem::path& path
 Result<CredentialStore> CredentialStore::read(const std::filesystem::path& path) {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (file.get() < 0)
-        return io_error(path, std::strerror(errno));
+        return file_error(path, std::strerror(errno));
     KEYMELD_TRY(const std::string text, read_checked(path, file.get()));
     return parse(path, text);
 }
@@ -182,23 +148,18 @@ Status CredentialStore::replace(const std::filesystem::path& path, const Content
     const auto nonce = secure::random_array<crypto::kAeadNonceSize>();
     const std::string text =
         first + "\n" + hex_encode(nonce) + hex_encode(crypto::aes256gcm_seal(key, nonce, plain.expose(), as_bytes(first))) + "\n";
-    if (create) {
-        const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600));
-        if (file.get() < 0)
-            return io_error(path, errno == EEXIST ? "is there already" : std::strerror(errno));
-        KEYMELD_CHECK(write_all(path, file.get(), text));
-    } else {
-        const std::filesystem::path next = path.string() + ".new";
-        ::unlink(next.c_str());
-        const Descriptor file(::open(next.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600));
-        if (file.get() < 0)
-            return io_error(next, std::strerror(errno));
-        KEYMELD_CHECK(write_all(next, file.get(), text));
-        if (::rename(next.c_str(), path.c_str()) != 0)
-            return io_error(path, std::strerror(errno));
-    }
-    sync_folder(path);
-    return {};
+    // What cannot be read again must not take the place of what can.
+    const auto again = parse(path, text);
+    if (!again || again->m_header != content.header || text.size() > kMaxFile)
+        return fail(Errc::InvalidArgument, "what the store would hold is no text, or too much: it stays as it was");
+    if (create)
+        return write_new_file(path, as_bytes(text));
+    const std::filesystem::path next = path.string() + ".new";
+    ::unlink(next.c_str()); // of a change that a crash ended
+    KEYMELD_CHECK(write_new_file(next, as_bytes(text)));
+    if (::rename(next.c_str(), path.c_str()) != 0)
+        return file_error(path, std::strerror(errno));
+    return sync_folder_of(path);
 }
 
 Status CredentialStore::create(const std::filesystem::path& path, StoreHeader header, ByteView pin, KdfCost cost) {
@@ -214,11 +175,11 @@ Result<int> lock_file(const std::filesystem::path& path) {
     const std::filesystem::path lock = path.string() + ".lock";
     const int fd = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return io_error(lock, std::strerror(errno));
+        return file_error(lock, std::strerror(errno));
     while (::flock(fd, LOCK_EX) != 0) {
         if (errno != EINTR) {
             ::close(fd);
-            return io_error(lock, std::strerror(errno));
+            return file_error(lock, std::strerror(errno));
         }
     }
     return fd;

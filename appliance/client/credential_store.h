@@ -25,7 +25,7 @@ enum class KeyKind { MuSig2, Single };
 /// The public part of one key.
 struct StoredKey {
     KeyKind kind = KeyKind::MuSig2;
-    std::string label{};               ///< 1..64 printable bytes, unique in its store
+    std::string label{};               ///< is_label(), unique in its store
     bitcoin::PlainPubKey public_key;   ///< MuSig2: the tweaked aggregate, as signatures verify
     UserId user_id{};                  ///< whose credentials these are
     Uuid id{};                         ///< keygen session, or key id
@@ -60,15 +60,22 @@ inline constexpr unsigned kMaxKdfLogN = 20;
 inline constexpr std::size_t kMinPin = 4;
 inline constexpr std::size_t kMaxPin = 255;
 inline constexpr std::size_t kMaxStoredKeys = 10'000;
+inline constexpr std::size_t kMaxTokenLabel = 32;
+inline constexpr std::size_t kMaxKeyLabel = 64;
+
+/// Whether it can name a token or a key: 1 to `max` bytes of UTF-8 without control characters. [any-thread]
+bool is_label(std::string_view text, std::size_t max);
 
 /// The first line, without the parameters of its encryption.
 struct StoreHeader {
-    std::string label; ///< the token's: 1..32 printable bytes
+    std::string label; ///< the token's: is_label()
     std::string url;
     std::optional<ByteArray<32>> certificate_sha256; ///< TLS pin; unset: the system's roots decide
     std::string trust;       ///< "aws" or the PEM of a simulator's root
     std::string pcrs;        ///< content of an allow-list file
     std::vector<StoredKey> keys;
+
+    bool operator==(const StoreHeader&) const = default;
 
     Result<Endpoint> endpoint() const;
     Result<Trust> enclave_trust() const;

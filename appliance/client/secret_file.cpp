@@ -6,45 +6,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "appliance/client/new_file.h"
+
 namespace keymeld::client {
 namespace {
 
 constexpr std::size_t kMaxFile = 1 << 20;
 
-class Descriptor {
-  public:
-    explicit Descriptor(int fd) : m_fd(fd) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
-        if (m_fd >= 0)
-            ::close(m_fd);
-    }
-    int get() const { return m_fd; }
-
-  private:
-    int m_fd;
-};
-
-Error io_error(const std::filesystem::path& path, std::string_view what) {
-    return fail(Errc::Io, path.string() + ": " + std::string(what));
-}
-
 } // namespace
 
 Result<SecretFile> SecretFile::read(const std::filesystem::path& path, std::string_view kind) {
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (file.get() < 0)
-        return io_error(path, std::strerror(errno));
+        return file_error(path, std::strerror(errno));
     struct stat info {};
     if (::fstat(file.get(), &info) != 0)
-        return io_error(path, std::strerror(errno));
+        return file_error(path, std::strerror(errno));
     if (!S_ISREG(info.st_mode))
-        return io_error(path, "is not a regular file");
+        return file_error(path, "is not a regular file");
     if ((info.st_mode & 077) != 0)
-        return io_error(path, "others than its owner may use this file: chmod 600 it");
+        return file_error(path, "others than its owner may use this file: chmod 600 it");
     if (info.st_size < 0 || static_cast<std::size_t>(info.st_size) > kMaxFile)
-        return io_error(path, "is too large");
+        return file_error(path, "is too large");
     SecretFile out(secure::SecretBytes(static_cast<std::size_t>(info.st_size)), path);
     std::size_t done = 0;
     while (done < out.m_content.size()) {
@@ -52,7 +35,7 @@ Result<SecretFile> SecretFile::read(const std::filesystem::path& path, std::stri
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return io_error(path, "could not be read to its end");
+            return file_error(path, "could not be read to its end");
         done += static_cast<std::size_t>(got);
     }
     std::string_view rest = as_text(out.m_content.expose());
@@ -115,21 +98,7 @@ void SecretFileWriter::append(ByteView bytes) {
 }
 
 Status SecretFileWriter::write(const std::filesystem::path& path) const {
-    const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (file.get() < 0)
-        return io_error(path, errno == EEXIST ? "exists already and is not overwritten" : std::strerror(errno));
-    std::size_t done = 0;
-    while (done < m_size) {
-        const ssize_t put = ::write(file.get(), m_content.expose().data() + done, m_size - done);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return io_error(path, std::strerror(errno));
-        done += static_cast<std::size_t>(put);
-    }
-    if (::fsync(file.get()) != 0)
-        return io_error(path, std::strerror(errno));
-    return {};
+    return write_new_file(path, ByteView(m_content.expose()).first(m_size));
 }
 
 } // namespace keymeld::client

@@ -3,35 +3,12 @@
 #include <charconv>
 
 #include "core/base/hex.h"
+#include "core/base/utf8.h"
 
 namespace keymeld::json {
 namespace {
 
 constexpr char kDigits[] = "0123456789abcdef";
-
-/// Length of the well-formed UTF-8 sequence at the start of `text` (Unicode table 3-7), 0 if there is none.
-std::size_t sequence_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const auto continues = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
-        return i < text.size() && byte(i) >= low && byte(i) <= high;
-    };
-    const unsigned lead = byte(0);
-    if (lead < 0x80)
-        return 1;
-    if (lead >= 0xc2 && lead <= 0xdf)
-        return continues(1) ? 2 : 0;
-    if (lead >= 0xe0 && lead <= 0xef) {
-        const unsigned low = lead == 0xe0 ? 0xa0 : 0x80;
-        const unsigned high = lead == 0xed ? 0x9f : 0xbf;
-        return continues(1, low, high) && continues(2) ? 3 : 0;
-    }
-    if (lead >= 0xf0 && lead <= 0xf4) {
-        const unsigned low = lead == 0xf0 ? 0x90 : 0x80;
-        const unsigned high = lead == 0xf4 ? 0x8f : 0xbf;
-        return continues(1, low, high) && continues(2) && continues(3) ? 4 : 0;
-    }
-    return 0;
-}
 
 /// How much of the start needs no look at more than one byte: printable ASCII but for quote and backslash.
 std::size_t plain_length(std::string_view text) {
@@ -109,7 +86,7 @@ Writer& Writer::text(std::string_view value) {
         value.remove_prefix(plain);
         if (value.empty())
             break;
-        const std::size_t length = sequence_length(value);
+        const std::size_t length = utf8_sequence(value);
         if (length == 1)
             append_escaped(m_out, value.front());
         else if (length == 0)

@@ -4,6 +4,8 @@
 #include <set>
 #include <string>
 
+#include "core/base/utf8.h"
+
 namespace keymeld::cbor {
 namespace {
 
@@ -24,44 +26,6 @@ constexpr std::uint8_t kNull = 22;
 
 Error malformed(const char* why, std::source_location where = std::source_location::current()) {
     return fail(Errc::InvalidArgument, std::string("CBOR: ") + why, where);
-}
-
-/// Well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing above U+10FFFF.
-bool is_utf8(ByteView text) {
-    std::size_t i = 0;
-    while (i < text.size()) {
-        const std::uint8_t lead = text[i++];
-        if (lead < 0x80)
-            continue;
-        std::size_t more = 0;
-        std::uint32_t lowest = 0;
-        std::uint32_t point = 0;
-        if (lead >= 0xc2 && lead <= 0xdf) {
-            more = 1;
-            lowest = 0x80;
-            point = lead & 0x1fu;
-        } else if ((lead & 0xf0u) == 0xe0) {
-            more = 2;
-            lowest = 0x800;
-            point = lead & 0x0fu;
-        } else if (lead >= 0xf0 && lead <= 0xf4) {
-            more = 3;
-            lowest = 0x10000;
-            point = lead & 0x07u;
-        } else {
-            return false;
-        }
-        if (text.size() - i < more)
-            return false;
-        for (; more > 0; --more, ++i) {
-            if ((text[i] & 0xc0u) != 0x80)
-                return false;
-            point = point << 6 | (text[i] & 0x3fu);
-        }
-        if (point < lowest || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-            return false;
-    }
-    return true;
 }
 
 } // namespace
@@ -135,7 +99,7 @@ class Decoder {
             value.m_kind = h.major == kMajorBytes ? Kind::Bytes : Kind::Text;
             value.m_string = m_input.subspan(m_at, static_cast<std::size_t>(h.argument));
             m_at += value.m_string.size();
-            if (h.major == kMajorText && !is_utf8(value.m_string))
+            if (h.major == kMajorText && !is_utf8(keymeld::as_text(value.m_string)))
                 return malformed("a text is not UTF-8");
             return value;
         case kMajorArray:

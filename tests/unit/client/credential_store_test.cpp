@@ -104,6 +104,22 @@ TEST_F(CredentialStoreTest, RefusesAKeyOrALabelTwice) {
     EXPECT_EQ(content(), before);
 }
 
+TEST_F(CredentialStoreTest, StaysReadableWhateverItIsAskedToKeep) {
+    ASSERT_TRUE(CredentialStore::create(path(), header(), as_bytes("1234"), {kMinKdfLogN}));
+    EXPECT_TRUE(add(Participant::generate(), "Tr\xc3\xa9sor"));
+    const std::string before = content();
+    // Written as JSON, the first two would be the same text, and the third three times as long.
+    for (const std::string& label : {std::string("\xff"), std::string("\xfe"), std::string(64, '\xff'), std::string("\xed\xa0\x80")}) {
+        EXPECT_EQ(add(Participant::generate(), label).error().code, Errc::InvalidArgument);
+        ASSERT_TRUE(CredentialStore::read(path()));
+    }
+    EXPECT_EQ(content(), before);
+    StoreHeader other = header();
+    other.pcrs.replace(other.pcrs.find("image"), 5, "im\xff" "ge");
+    EXPECT_EQ(CredentialStore::create(m_folder / "other", other, as_bytes("1234"), {kMinKdfLogN}).error().code, Errc::InvalidArgument);
+    EXPECT_FALSE(std::filesystem::exists(m_folder / "other"));
+}
+
 TEST_F(CredentialStoreTest, ChangesThePinAndTheSaltWithIt) {
     ASSERT_TRUE(CredentialStore::create(path(), header(), as_bytes("1234"), {kMinKdfLogN}));
     ASSERT_TRUE(add(Participant::generate(), "one"));

@@ -1,7 +1,9 @@
 #include "appliance/client/secret_file.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <gtest/gtest.h>
@@ -27,6 +29,26 @@ class SecretFileTest : public testing::Test {
 
     std::filesystem::path m_folder;
 };
+
+TEST_F(SecretFileTest, TakesAwayWhatCouldNotBeWrittenToItsEnd) {
+    SecretFileWriter out("kind-v1");
+    out.add("long", std::string(5000, 'x'));
+    const auto path = m_folder / "new";
+    // The next file of this process ends after 100 bytes, as on a full disk.
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{100, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    const Status written = out.write(path);
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    std::signal(SIGXFSZ, handler);
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().code, Errc::Io);
+    EXPECT_FALSE(std::filesystem::exists(path));
+    EXPECT_TRUE(out.write(path)) << "nothing is in the way of another try";
+    EXPECT_FALSE(out.write(path)) << "a file is never overwritten";
+}
 
 TEST_F(SecretFileTest, GivesBackWhatWasWritten) {
     SecretFileWriter out("kind-v1");
