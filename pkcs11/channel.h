@@ -22,7 +22,7 @@ class Channel {
 
     client::RestClient& rest() { return m_rest; }
 
-    /// Runs `work` to its end. `Errc::Cancelled` if stop() ended it; the channel must then be dropped.
+    /// Runs `work` to its end. `Errc::Cancelled` if stop() ended it. Then, and when `work` throws, nobody may use the channel again.
     template <class T> Result<T> run(client::Async<Result<T>> work) {
         std::optional<Result<T>> outcome;
         std::exception_ptr thrown;
@@ -34,8 +34,10 @@ class Channel {
         if (m_stopped)
             return fail(Errc::Cancelled, "the module was finalised");
         m_loop.run();
-        if (thrown)
+        if (thrown) {
+            drop();
             std::rethrow_exception(thrown);
+        }
         if (!outcome)
             return fail(Errc::Cancelled, "the module was finalised");
         m_loop.restart();

@@ -25,6 +25,9 @@ using CK_INTERFACE_PTR_PTR = CK_INTERFACE**;
 static_assert(sizeof(CK_INTERFACE) == 3 * sizeof(void*) && offsetof(CK_INTERFACE, pFunctionList) == sizeof(void*) &&
               offsetof(CK_INTERFACE, flags) == 2 * sizeof(void*));
 
+#ifndef CKF_FIND_OBJECTS
+#define CKF_FIND_OBJECTS 0x00000040UL // C_SessionCancel
+#endif
 #ifndef CKR_OPERATION_CANCEL_FAILED
 #define CKR_OPERATION_CANCEL_FAILED 0x00000202UL
 #endif

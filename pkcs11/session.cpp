@@ -13,10 +13,13 @@ constexpr CK_ULONG kHashSize = 32;
 
 ByteView view(const unsigned char* data, CK_ULONG size) { return {data, data == nullptr ? 0 : size}; }
 
-/// The caller's buffer: nullopt means go on and write; a code ends the call.
-std::optional<CK_RV> check_buffer(const unsigned char* buffer, CK_ULONG* size, CK_ULONG needed) {
-    if (size == nullptr)
+/// The caller's buffer: nullopt means go on and write; a code ends the call, and the operation unless the caller can call again for the same.
+template <class Operation>
+std::optional<CK_RV> check_buffer(std::optional<Operation>& operation, const unsigned char* buffer, CK_ULONG* size, CK_ULONG needed) {
+    if (size == nullptr) {
+        operation.reset();
         return CKR_ARGUMENTS_BAD;
+    }
     if (buffer == nullptr) {
         *size = needed;
         return CKR_OK;
@@ -85,6 +88,8 @@ CK_RV Session::cancel(CK_FLAGS what) {
         m_verify.reset();
     if ((what & CKF_DIGEST) != 0)
         m_digest.reset();
+    if ((what & CKF_FIND_OBJECTS) != 0)
+        m_find.reset();
     return CKR_OK;
 }
 
@@ -178,7 +183,7 @@ CK_RV Session::sign(const unsigned char* data, CK_ULONG size, unsigned char* sig
         m_sign.reset();
         return CKR_ARGUMENTS_BAD;
     }
-    if (const auto early = check_buffer(signature, signature_size, kSignatureSize))
+    if (const auto early = check_buffer(m_sign, signature, signature_size, kSignatureSize))
         return *early;
     if (m_sign->digest) {
         m_sign->digest->update(view(data, size));
@@ -201,7 +206,7 @@ CK_RV Session::sign_update(const unsigned char* part, CK_ULONG size) {
         m_sign->digest->update(view(part, size));
         return CKR_OK;
     }
-    if (m_sign->data.size() + size > kHashSize) {
+    if (size > kHashSize - m_sign->data.size()) {
         m_sign.reset();
         return CKR_DATA_LEN_RANGE;
     }
@@ -213,7 +218,7 @@ CK_RV Session::sign_final(unsigned char* signature, CK_ULONG* signature_size) {
     std::unique_lock lock(m_mutex);
     if (!m_sign)
         return CKR_OPERATION_NOT_INITIALIZED;
-    if (const auto early = check_buffer(signature, signature_size, kSignatureSize))
+    if (const auto early = check_buffer(m_sign, signature, signature_size, kSignatureSize))
         return *early;
     if (m_sign->digest) {
         const auto hash = m_sign->digest->finish();
@@ -312,7 +317,7 @@ CK_RV Session::verify_update(const unsigned char* part, CK_ULONG size) {
         m_verify->digest->update(view(part, size));
         return CKR_OK;
     }
-    if (m_verify->data.size() + size > kHashSize) {
+    if (size > kHashSize - m_verify->data.size()) {
         m_verify.reset();
         return CKR_DATA_LEN_RANGE;
     }
@@ -362,7 +367,7 @@ CK_RV Session::digest(const unsigned char* data, CK_ULONG size, unsigned char* o
         m_digest.reset();
         return CKR_ARGUMENTS_BAD;
     }
-    if (const auto early = check_buffer(out, out_size, kHashSize))
+    if (const auto early = check_buffer(m_digest, out, out_size, kHashSize))
         return *early;
     m_digest->digest.update(view(data, size));
     const auto hash = m_digest->digest.finish();
@@ -389,7 +394,7 @@ CK_RV Session::digest_final(unsigned char* out, CK_ULONG* out_size) {
     const std::lock_guard lock(m_mutex);
     if (!m_digest)
         return CKR_OPERATION_NOT_INITIALIZED;
-    if (const auto early = check_buffer(out, out_size, kHashSize))
+    if (const auto early = check_buffer(m_digest, out, out_size, kHashSize))
         return *early;
     const auto hash = m_digest->digest.finish();
     m_digest.reset();

@@ -11,7 +11,7 @@ using client::Async;
 
 namespace {
 
-constexpr unsigned kTransportRetries = 2;
+constexpr unsigned kTransportRepeats = 2;
 
 SignOutcome from_error(const client::StoredKey& key, const Error& error) {
     SignOutcome out;
@@ -37,9 +37,9 @@ CK_RV check_new_key(std::span<const CK_ATTRIBUTE> given, CK_OBJECT_CLASS object_
             std::memcpy(&number, value.data(), sizeof number);
         switch (one.type) {
         case CKA_LABEL:
-            if (value.empty() || value.size() > 64)
-                return CKR_ATTRIBUTE_VALUE_INVALID;
             label = as_text(value);
+            if (!client::is_label(label, client::kMaxKeyLabel))
+                return CKR_ATTRIBUTE_VALUE_INVALID;
             break;
         case CKA_EC_PARAMS:
             if (!is_secp256k1(value))
@@ -117,17 +117,15 @@ Async<Result<SignOutcome>> single_sign(client::SingleKeys& keys, const client::S
         options.tweak = {bitcoin::TweakType::TaprootWithMerkleRoot, *operation.merkle_root};
     else if (operation.taproot)
         options.tweak = {bitcoin::TweakType::UnspendableTaproot, {}};
-    for (unsigned attempt = 0;; ++attempt) {
-        auto made = co_await keys.sign(*owned, hash, type, options);
-        if (made) {
-            SignOutcome out;
-            out.code = CKR_OK;
-            out.signature = made->bytes;
-            co_return out;
-        }
-        if (!is_transport(made.error().code) || attempt == kTransportRetries)
-            co_return from_error(key, made.error());
-    }
+    // One request, repeated as it is: what was signed already is answered again.
+    options.repeats = kTransportRepeats;
+    auto made = co_await keys.sign(*owned, hash, type, options);
+    if (!made)
+        co_return from_error(key, made.error());
+    SignOutcome out;
+    out.code = CKR_OK;
+    out.signature = made->bytes;
+    co_return out;
 }
 
 CK_RV generate_key_pair(Session& session, const CK_MECHANISM* mechanism, std::span<const CK_ATTRIBUTE> public_template,
@@ -189,7 +187,9 @@ CK_RV generate_key_pair(Session& session, const CK_MECHANISM* mechanism, std::sp
             return {};
         });
     if (!saved) {
-        log::error(name + saved.error().detail);
+        // Without its credentials nobody could use the key, or delete it.
+        const Status gone = lease->run<void>(lease->single_keys(view.trust).remove(*made));
+        log::error(name + saved.error().detail + (gone ? "; the key is deleted again" : "; key " + made->id.text() + " stays where it is, and nobody can use it"));
         return CKR_FUNCTION_FAILED;
     }
     token.refresh(true);

@@ -11,7 +11,7 @@ namespace keymeld::pkcs11 {
 /// The form in which the client library uses a key of the store. `Errc::ConfigInvalid` if its credentials are damaged.
 Result<client::OwnedKey> owned_key(const client::StoredKey& key, const client::KeySecrets& secrets);
 
-/// One signature, tried again when the way to the appliance breaks. It verifies under the key when the code is OK.
+/// One signature by one request, repeated as it is when the way to the appliance breaks. It verifies under the key when the code is OK.
 client::Async<Result<SignOutcome>> single_sign(client::SingleKeys& keys, const client::StoredKey& key, const client::KeySecrets& secrets,
                                                const SignOperation& operation, const ByteArray<32>& hash);
 

@@ -66,19 +66,22 @@ void Token::read_store(bool first) {
             trust = std::make_shared<const client::Trust>(std::move(*judged));
     }
     std::shared_ptr<const LoginState> before;
-    {
-        const std::lock_guard lock(m_mutex);
+    std::shared_ptr<const LoginState> login;
+    std::unique_lock lock(m_mutex);
+    // Once more if another thread logs in meanwhile: its login opens this reading too. A logout meanwhile wins.
+    do {
         before = m_view.login;
-    }
-    std::shared_ptr<LoginState> login;
-    if (store && before) {
-        if (auto secrets = store->open(before->store_key)) {
-            login = std::make_shared<LoginState>(LoginState{before->store_key.clone(), std::move(*secrets)});
-        } else {
-            log::error("token " + log::quoted(store->header().label) + ": its PIN was changed meanwhile; log in again");
+        lock.unlock();
+        login = nullptr;
+        if (store && before) {
+            if (auto secrets = store->open(before->store_key)) {
+                login = std::make_shared<const LoginState>(LoginState{before->store_key.clone(), std::move(*secrets)});
+            } else {
+                log::error("token " + log::quoted(store->header().label) + ": its PIN was changed meanwhile; log in again");
+            }
         }
-    }
-    const std::lock_guard lock(m_mutex);
+        lock.lock();
+    } while (store && m_view.login && m_view.login != before);
     m_file = state;
     m_read_at = steady_clock::now();
     if (!store) {
@@ -92,8 +95,7 @@ void Token::read_store(bool first) {
     m_view.ring = std::make_shared<const KeyRing>(*store, m_known_handles);
     m_view.store = std::move(store);
     m_view.trust = std::move(trust);
-    // A logout during the reading wins.
-    m_view.login = m_view.login ? std::shared_ptr<const LoginState>(std::move(login)) : nullptr;
+    m_view.login = m_view.login ? std::move(login) : nullptr;
 }
 
 void Token::refresh(bool now) {
@@ -193,14 +195,13 @@ CK_RV Token::login(const unsigned char* pin, CK_ULONG pin_length) {
         from_file = std::move(*read);
         given = from_file.expose();
     }
-    if (given.size() < client::kMinPin || given.size() > client::kMaxPin)
-        return CKR_PIN_LEN_RANGE;
+    // A PIN of a length that no store has is a wrong one.
     auto key = now.store->derive_key(given);
-    if (!key) {
+    if (!key && key.error().code != Errc::InvalidArgument) {
         log::error(name + ": " + key.error().detail);
         return CKR_HOST_MEMORY;
     }
-    auto secrets = now.store->open(*key);
+    auto secrets = key ? now.store->open(*key) : Result<std::vector<client::KeySecrets>>(key.error());
     if (!secrets) {
         const std::lock_guard lock(m_mutex);
         m_pin_was_wrong = true;
@@ -216,11 +217,16 @@ CK_RV Token::login(const unsigned char* pin, CK_ULONG pin_length) {
     }
     const std::lock_guard lock(m_mutex);
     m_pin_was_wrong = false;
-    if (m_view.store != now.store)
-        return CKR_FUNCTION_FAILED; // changed within this login: a repeat reads the new one
-    m_view.login = std::make_shared<const LoginState>(LoginState{std::move(*key), std::move(*secrets)});
     m_present = true;
     m_presence_checked = steady_clock::now();
+    return take_login(now, std::move(*key), std::move(*secrets));
+}
+
+CK_RV Token::take_login(const TokenView& opened, secure::SecretArray<32> key, std::vector<client::KeySecrets> secrets) {
+    // Secrets belong to the keys of one reading. Another came in between: a repeat takes that one.
+    if (m_view.store != opened.store)
+        return CKR_FUNCTION_FAILED;
+    m_view.login = std::make_shared<const LoginState>(LoginState{std::move(key), std::move(secrets)});
     return CKR_OK;
 }
 
@@ -259,16 +265,19 @@ CK_RV Token::change_pin(ByteView old_pin, ByteView new_pin) {
     refresh(true);
     if (!was_logged_in)
         return CKR_OK;
-    const TokenView now = view();
-    auto key = now.store->derive_key(new_pin);
-    if (!key)
-        return CKR_HOST_MEMORY;
-    auto secrets = now.store->open(*key);
-    if (!secrets)
-        return CKR_FUNCTION_FAILED;
-    const std::lock_guard lock(m_mutex);
-    m_view.login = std::make_shared<const LoginState>(LoginState{std::move(*key), std::move(*secrets)});
-    return CKR_OK;
+    // A reading of another thread in between: once more, over what that one read.
+    for (;;) {
+        const TokenView now = view();
+        auto key = now.store->derive_key(new_pin);
+        if (!key)
+            return CKR_HOST_MEMORY;
+        auto secrets = now.store->open(*key);
+        if (!secrets)
+            return CKR_FUNCTION_FAILED;
+        const std::lock_guard lock(m_mutex);
+        if (take_login(now, std::move(*key), std::move(*secrets)) == CKR_OK)
+            return CKR_OK;
+    }
 }
 
 // ---- objects --------------------------------------------------------------------------------------------------------

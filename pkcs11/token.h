@@ -92,6 +92,8 @@ class Token {
     /// Reads the file; sets m_store, m_ring. With a login: opens the secrets with its key, or ends the login.
     void read_store(bool first);
     Status check_appliance(const TokenView& now);
+    /// Under the lock. FUNCTION_FAILED if `opened` is not what the token shows by now.
+    CK_RV take_login(const TokenView& opened, secure::SecretArray<32> key, std::vector<client::KeySecrets> secrets);
 
     const CK_SLOT_ID m_slot;
     const TokenConfig m_config;

@@ -248,7 +248,8 @@ class HttpPool::Impl {
                 co_return fail(Errc::Internal, "TLS server name could not be set");
             co_await connection->tls->async_handshake(asio::ssl::stream_base::client,
                                                       asio::redirect_error(asio::use_awaitable, error));
-            if (error == beast::error::timeout)
+            // TLS itself complains in its own category; what else there is, is a connection that broke.
+            if (error && error.category() != asio::error::get_ssl_category())
                 co_return broken(error, "opening TLS");
             if (error)
                 co_return fail(Errc::AuthFailed, "TLS with " + m_endpoint.text() + " failed: " + error.message());

@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "appliance/client/secret_file.h"
 #include "core/base/clock.h"
 #include "core/base/hex.h"
@@ -29,6 +34,13 @@ Result<bitcoin::XOnlyPubKey> schnorr_key(const bitcoin::PlainPubKey& key, const 
         root = tweak.value32;
     KEYMELD_TRY(const auto output, bitcoin::taproot_output(internal, root));
     return output.key;
+}
+
+Async<void> pause(std::chrono::milliseconds time) {
+    const auto executor = co_await boost::asio::this_coro::executor;
+    boost::asio::steady_timer timer(executor, time);
+    boost::system::error_code ignored;
+    co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
 }
 
 HeaderMaker header_by(const bitcoin::SecretKey& auth_key, const Uuid& scope, const UserId& user) {
@@ -172,8 +184,8 @@ Result<SingleKeys::Prepared> SingleKeys::prepare(const OwnedKey& key, const bitc
     KEYMELD_TRY(body.approval_signature,
                 crypto::ecdsa_sign(key.auth_key, bitcoin::approval_digest(body.encrypted_message, key.id,
                                                                           body.approval_timestamp, body.tweak)));
-    // A repeat inside the client must not cost a second approval.
-    body.signing_id = options.signing_id.value_or(SigningId(Uuid::make_v7(unix_millis(), secure::random_array<10>())));
+    // A repeat of the request must not cost a second approval.
+    body.signing_id = SigningId(Uuid::make_v7(unix_millis(), secure::random_array<10>()));
     return out;
 }
 
@@ -205,10 +217,15 @@ Async<Result<SingleSignature>> SingleKeys::sign(const OwnedKey& key, const ByteA
     auto prepared = prepare(key, *enclave, digest, type, options);
     if (!prepared)
         co_return std::move(prepared).error();
-    const auto entry = co_await m_rest.sign_single(prepared->body, key.header());
-    if (!entry)
-        co_return entry.error();
-    co_return open(key, *prepared, *entry, digest);
+    for (unsigned repeat = 0;; ++repeat) {
+        const auto entry = co_await m_rest.sign_single(prepared->body, key.header());
+        if (entry)
+            co_return open(key, *prepared, *entry, digest);
+        const bool way_broke = entry.error().code == Errc::Disconnected || entry.error().code == Errc::DeadlineExceeded;
+        if (!way_broke || repeat == options.repeats)
+            co_return entry.error();
+        co_await pause(std::chrono::milliseconds(repeat == 0 ? 100 : 500));
+    }
 }
 
 Async<Result<std::vector<Result<SingleSignature>>>> SingleKeys::sign_batch(const OwnedKey& key,

@@ -33,7 +33,7 @@ UserId new_user_id();
 
 struct SignOptions {
     bitcoin::TweakConfig tweak;             ///< none, unspendable_taproot or taproot_with_merkle_root; BIP-340 only
-    std::optional<SigningId> signing_id;    ///< makes a repeat of one call safe: the same signature again
+    unsigned repeats = 0;                   ///< times the same request is sent again when the way to the appliance breaks: one signature
 };
 
 /// A signature that was made, and under which id it can be read again for as long as the appliance keeps it.

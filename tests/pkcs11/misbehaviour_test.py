@@ -2,6 +2,8 @@
 import ctypes
 import os
 import re
+import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -281,7 +283,10 @@ class Misbehaviour(unittest.TestCase):
         self.module.must("C_GetTokenInfo", 0, info)
         flags = int.from_bytes(info.raw[96:104], "little")
         self.assertTrue(flags & 0x10000, hex(flags))
-        self.assertEqual(self.module.call("C_Login", self.session, 1, b"abc", 3), ck.PIN_LEN_RANGE)
+        with Stderr():
+            for short in (b"abc", b""):
+                self.assertEqual(self.module.call("C_Login", self.session, 1, short, len(short)), ck.PIN_INCORRECT)
+            self.assertEqual(self.module.call("C_Login", self.session, 1, b"x" * 256, 256), ck.PIN_INCORRECT)
         self.assertEqual(self.module.call("C_Login", self.session, 1, None, 0), ck.ARGUMENTS_BAD)
         self.assertEqual(self.module.call("C_Login", self.session, 0, PIN.encode(), len(PIN)), ck.USER_TYPE_INVALID)
         self.module.open(flags=ck.RO)
@@ -405,6 +410,38 @@ class Misbehaviour(unittest.TestCase):
         self.assertIn("choose another", said.text)
         self.assertEqual(code(CKA_EC_PARAMS=ck.SECP256K1, CKA_VALUE=b"x"), ck.ATTRIBUTE_TYPE_INVALID)
 
+    def test_labels_that_no_store_can_hold(self):
+        """Refused before a key is made; and the store is read as before."""
+        def code(label):
+            given, empty = ck.template(CKA_EC_PARAMS=ck.SECP256K1, CKA_LABEL=label), ck.template()
+            return self.module.call("C_GenerateKeyPair", self.session, ctypes.byref(ck.Mechanism(ck.CKM_EC_KEY_PAIR_GEN, None, 0)), given,
+                                     given.count, empty, 0, ctypes.byref(ULONG()), ctypes.byref(ULONG()))
+        before = self.keys_of_the_appliance()
+        with Stderr():
+            codes = [code(label) for label in (b"\xff", b"\xfe", b"\xff" * 64, b"line\nbreak", b"x" * 65, b"\xc3")]
+        self.assertEqual(set(codes), {ck.ATTRIBUTE_VALUE_INVALID})
+        self.assertEqual(self.keys_of_the_appliance(), before)
+        self.rig.keymeld("credentials", "list", "--store", "treasury.credentials")
+
+    def keys_of_the_appliance(self):
+        with sqlite3.connect(f"file:{self.rig.ready['database']}?mode=ro", uri=True) as database:
+            return database.execute("SELECT count(*) FROM single_keys WHERE public_key IS NOT NULL").fetchone()[0]
+
+    def test_new_key_whose_credentials_cannot_be_kept(self):
+        """A key that nobody could use, or delete, is taken back."""
+        before = self.keys_of_the_appliance()
+        in_the_way = self.rig.path("treasury.credentials.new")
+        os.mkdir(in_the_way)
+        try:
+            with Stderr() as said, self.assertRaises(ck.Failed) as failed:
+                self.module.generate(self.session, "lost")
+        finally:
+            os.rmdir(in_the_way)
+        self.assertEqual(failed.exception.code, ck.FUNCTION_FAILED)
+        self.assertRegex(said.text, r"treasury.credentials.new: .*; the key is deleted again")
+        self.assertEqual(self.keys_of_the_appliance(), before)
+        self.assertEqual(self.module.find(self.session, CKA_LABEL=b"lost"), [])
+
     def restart_with(self, damage):
         """C_Initialize over a damaged store; the store is whole again afterwards."""
         path = self.rig.path("treasury.credentials")
@@ -509,6 +546,29 @@ class Misbehaviour(unittest.TestCase):
         for wrong in (b"", message[:31], message + b"."):
             self.assertEqual(self.module.sign(self.session, key, wrong)[0], ck.DATA_LEN_RANGE)
         self.assertEqual(self.module.call("C_Sign", self.session, message, 32, small, None), ck.OPERATION_NOT_INITIALIZED)
+        # Whatever else goes wrong ends the operation.
+        self.assertEqual(self.module.sign_init(self.session, key), ck.OK)
+        self.assertEqual(self.module.call("C_Sign", self.session, message, 32, small, None), ck.ARGUMENTS_BAD)
+        self.assertEqual(self.module.sign_only(self.session, message)[0], ck.OPERATION_NOT_INITIALIZED)
+        sha256 = ctypes.byref(ck.Mechanism(ck.CKM_SHA256, None, 0))
+        self.module.must("C_DigestInit", self.session, sha256)
+        self.assertEqual(self.module.call("C_Digest", self.session, message, 32, small, None), ck.ARGUMENTS_BAD)
+        self.module.must("C_DigestInit", self.session, sha256)
+        self.module.must("C_FindObjectsInit", self.session, None, 0)
+        self.module.must("C_SessionCancel", self.session, 0x400 | 0x40)
+        self.module.must("C_DigestInit", self.session, sha256)
+        self.module.must("C_FindObjectsInit", self.session, None, 0)
+        self.module.must("C_SessionCancel", self.session, 0x400 | 0x40)
+
+    def test_lengths_that_wrap_around(self):
+        most = ULONG(-1).value
+        for init, update, key in (("C_SignInit", "C_SignUpdate", self.key()), ("C_VerifyInit", "C_VerifyUpdate", self.module.key(self.session, "aggregate", False))):
+            self.module.must(init, self.session, ctypes.byref(ck.Mechanism(ck.CKM_SCHNORR, None, 0)), key)
+            self.module.must(update, self.session, bytes(8), 8)
+            with Stderr() as said:
+                self.assertEqual(self.module.call(update, self.session, bytes(8), most - 3), ck.DATA_LEN_RANGE)
+            self.assertEqual(said.text, "")
+            self.assertEqual(self.module.call(update, self.session, bytes(8), 8), ck.OPERATION_NOT_INITIALIZED)
 
     def test_handles_of_others(self):
         self.assertEqual(self.module.sign_init(self.session, 0), ck.KEY_HANDLE_INVALID)
@@ -568,6 +628,85 @@ class Misbehaviour(unittest.TestCase):
         null = (ck.Attribute * 1)(ck.Attribute(ck.CKA_LABEL, None, 10))
         self.assertEqual(self.module.call("C_FindObjectsInit", self.session, null, 1), ck.ATTRIBUTE_VALUE_INVALID)
         self.assertEqual(self.module.call("C_FindObjectsInit", self.session, None, 1), ck.ARGUMENTS_BAD)
+
+
+class Lossy:
+    """A way to the appliance that loses the answer of the first request for `path`, after the appliance has given it."""
+
+    def __init__(self, url, path):
+        host, port = url.removeprefix("http://").split(":")
+        self.to, self.path, self.seen = (host, int(port)), path, []
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
+        self.accepting = threading.Thread(target=self.accept)
+        self.accepting.start()
+
+    def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        self.accepting.join()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.server.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    @staticmethod
+    def read(file):
+        """A message with its Content-Length."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = file.readline()
+            if not line:
+                return b"", b""
+            head += line
+        length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+        return head, file.read(int(length.group(1))) if length else b""
+
+    def serve(self, client):
+        with client, socket.create_connection(self.to) as appliance, client.makefile("rb") as asked, appliance.makefile("rb") as answered:
+            while True:
+                head, body = self.read(asked)
+                if not head:
+                    return
+                appliance.sendall(head + body)
+                answer = b"".join(self.read(answered))
+                if self.path in head.split(b"\r\n")[0]:
+                    self.seen.append(body)
+                    if len(self.seen) == 1:
+                        return
+                client.sendall(answer)
+
+
+class LostAnswer(unittest.TestCase):
+    def test_repeat_costs_no_second_signature(self):
+        """An answer that is lost is asked for again: the same request, one signature in the appliance."""
+        rig = Rig(enclaves=1)
+        way = Lossy(rig.url, b"/sign/single ")
+        library = ck.Library()
+        try:
+            rig.store("treasury", "--url", way.url)
+            rig.configure("generate_keys: true")
+            os.environ["KEYMELD_PKCS11_CONFIG"] = rig.path("pkcs11.yaml")
+            library.initialize()
+            session = library.open()
+            library.login(session, PIN)
+            library.generate(session, "hot")
+            digest = os.urandom(32)
+            code, signature = library.sign(session, library.key(session, "hot"), digest, ck.CKM_ECDSA)
+            self.assertEqual(code, ck.OK)
+            self.assertTrue(ecdsa_verifies(library.point(session, "hot"), digest, signature))
+            self.assertEqual(len(way.seen), 2)
+            self.assertEqual(way.seen[0], way.seen[1])
+            with sqlite3.connect(f"file:{rig.ready['database']}?mode=ro", uri=True) as database:
+                self.assertEqual(database.execute("SELECT count(*) FROM key_signings").fetchone()[0], 1)
+        finally:
+            library.call("C_Finalize", None)
+            way.close()
+            rig.stop()
 
 
 class RateLimited(unittest.TestCase):
