@@ -8,7 +8,7 @@ namespace {
 
 // Rows are appended in the order of time (INTEGER PRIMARY KEY), and children stand under the row
 // number of their session: that keeps the pages that are written few. Only the indexes on ids and
-// nonces are in random order.
+// nonces are in random order; ids that our clients make grow with time.
 constexpr const char kVersion1[] = R"sql(
 CREATE TABLE keygens (
     seq INTEGER PRIMARY KEY,
@@ -171,7 +171,32 @@ CREATE INDEX key_signings_of_key ON key_signings (key);
 CREATE INDEX key_signings_by_time ON key_signings (created_at);
 )sql";
 
-constexpr const char* kSteps[] = {kVersion1, kVersion2, kVersion3};
+// A nonce is written into one place in random order only, the index that makes it single use. Its row and the index that
+// finds the nonces of a keygen or key grow at their ends.
+constexpr const char kVersion4[] = R"sql(
+CREATE TABLE nonces_in_time (
+    seq INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
+    keygen INTEGER NOT NULL REFERENCES keygens (seq) ON DELETE CASCADE,
+    signer BLOB CHECK (length(signer) = 16)
+) STRICT;
+INSERT INTO nonces_in_time (key, keygen, signer) SELECT key, keygen, signer FROM nonces;
+DROP TABLE nonces;
+ALTER TABLE nonces_in_time RENAME TO nonces;
+CREATE INDEX nonces_of_keygen ON nonces (keygen);
+
+CREATE TABLE key_nonces_in_time (
+    seq INTEGER PRIMARY KEY,
+    nonce BLOB NOT NULL UNIQUE CHECK (length(nonce) = 32),
+    key INTEGER NOT NULL REFERENCES single_keys (seq) ON DELETE CASCADE
+) STRICT;
+INSERT INTO key_nonces_in_time (nonce, key) SELECT nonce, key FROM key_nonces;
+DROP TABLE key_nonces;
+ALTER TABLE key_nonces_in_time RENAME TO key_nonces;
+CREATE INDEX key_nonces_of_key ON key_nonces (key);
+)sql";
+
+constexpr const char* kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 static_assert(std::size(kSteps) == kSchemaVersion);
 
 std::string uuid(const std::string& column) {

@@ -12,7 +12,7 @@
 
 namespace keymeld::storage_sqlite {
 
-inline constexpr std::uint32_t kSchemaVersion = 3;
+inline constexpr std::uint32_t kSchemaVersion = 4;
 inline constexpr std::uint32_t kApplicationId = 0x4b4d4c44; // "KMLD"
 
 /// Makes an empty file a database of kSchemaVersion, or brings an older one up to it, one

@@ -88,7 +88,7 @@ TEST_F(StorageFile, WaitsForALockOfAnotherProgramAndThenGivesUp) {
 TEST_F(StorageFile, IsAWalDatabaseOfThisApplication) {
     must({insert_keygen(1)});
     EXPECT_EQ(query("PRAGMA journal_mode"), std::vector<std::string>({"wal"}));
-    EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"3"}));
+    EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"4"}));
     EXPECT_EQ(query("PRAGMA application_id"),
               std::vector<std::string>({std::to_string(0x4b4d4c44)}));
     EXPECT_TRUE(std::filesystem::file_size(file().string() + "-wal") > 0);
@@ -110,9 +110,9 @@ TEST_F(StorageFile, EveryTableIsStrictAndHasNoJson) {
 TEST_F(StorageFile, RefusesANewerVersion) {
     must({insert_keygen(1)});
     close();
-    sql("PRAGMA user_version = 4");
+    sql("PRAGMA user_version = 5");
     expect_refused(Errc::StorageFailed,
-                   "schema version 4 and this program knows up to 3; use the newer program");
+                   "schema version 5 and this program knows up to 4; use the newer program");
     sql("PRAGMA user_version = 3");
     EXPECT_TRUE(keygen(1)); // it was not touched
 }

@@ -92,7 +92,7 @@ TEST_F(StorageMigration, AVersion1FileKeepsEverything) {
     EXPECT_EQ(claim(storage(), user_id(1), unix_seconds() + 100).signings.size(), 1u);
     must({UseNonce{hash_of(4), keygen_id(1), user_id(10)}});
     EXPECT_EQ(query("SELECT id FROM keygen_view"), std::vector<std::string>({keygen_id(1).text()}));
-    EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"3"}));
+    EXPECT_EQ(query("PRAGMA user_version"), std::vector<std::string>({"4"}));
     must({DeleteKeygen{keygen_id(1)}});
     EXPECT_FALSE(signing(5));
 }
@@ -114,6 +114,32 @@ TEST_F(StorageMigration, AMigratedFileHasTheSchemaOfANewOne) {
     EXPECT_EQ(query(columns), migrated_columns);
     EXPECT_EQ(query(others), migrated_others);
     EXPECT_GT(migrated_columns.size(), 60u);
+}
+
+TEST_F(StorageMigration, NoncesOfAVersion3FileStaySingleUse) {
+    storage();
+    close();
+    sql("DROP VIEW nonce_view; DROP VIEW key_nonce_view; DROP TABLE nonces; DROP TABLE key_nonces;"
+        "CREATE TABLE nonces (key BLOB NOT NULL PRIMARY KEY CHECK (length(key) = 32), keygen INTEGER NOT NULL REFERENCES keygens "
+        "(seq) ON DELETE CASCADE, signer BLOB CHECK (length(signer) = 16)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX nonces_of_keygen ON nonces (keygen);"
+        "CREATE TABLE key_nonces (nonce BLOB NOT NULL PRIMARY KEY CHECK (length(nonce) = 32), key INTEGER NOT NULL REFERENCES "
+        "single_keys (seq) ON DELETE CASCADE) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX key_nonces_of_key ON key_nonces (key);"
+        "INSERT INTO keygens (seq, id, version, status, created_at, updated_at, expires_at, event_seq, request_digest, "
+        "coordinator_enclave_id, tweak_type, key_order, max_signing_sessions, ecies_aad, encrypted_session_secret) VALUES (7, "
+        "x'0000000000000001aaaaaaaaaaaaaaaa', 1, 'collecting_participants', 1, 1, 2, 1, zeroblob(32), 0, 'none', 'user_id', 1, 1, '');"
+        "INSERT INTO nonces VALUES (zeroblob(32), 7, x'000000000000000acccccccccccccccc');"
+        "INSERT INTO single_keys (seq, id, user_id, enclave_id, enclave_public_key, enclave_key_epoch, created_at, expires_at) VALUES "
+        "(2, zeroblob(16), zeroblob(16), 0, zeroblob(33), 1, 1, 2);"
+        "INSERT INTO key_nonces VALUES (zeroblob(32), 2);"
+        "PRAGMA user_version = 3");
+    EXPECT_TRUE(nonce_used(Hash32{}));
+    EXPECT_TRUE(read(storage(), {.key_nonce = Hash32{}}).key_nonce_used);
+    EXPECT_EQ(query("SELECT hex(signer) FROM nonces WHERE keygen = 7"), std::vector<std::string>({"000000000000000ACCCCCCCCCCCCCCCC"}));
+    EXPECT_EQ(query("SELECT key FROM key_nonces"), std::vector<std::string>({"2"}));
+    must({DeleteKeygen{keygen_id(1)}});
+    EXPECT_FALSE(nonce_used(Hash32{}));
 }
 
 TEST_F(StorageMigration, AFailedStepLeavesTheOldVersion) {
