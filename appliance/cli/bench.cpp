@@ -151,7 +151,7 @@ Run prepare_bench_overload(CLI::App& app) {
     auto options = std::make_shared<bench::OverloadOptions>();
     app.add_option("--sessions", options->sessions, "Sessions that find the peak")->check(CLI::Range(1, 10'000'000))->capture_default_str();
     app.add_option("--factor", options->factor, "Offered, as a multiple of the peak")->check(CLI::Range(1.0, 100.0))->capture_default_str();
-    app.add_option("--seconds", options->seconds, "Length of the overload")->check(CLI::Range(1, 3600))->capture_default_str();
+    app.add_option("--seconds", options->seconds, "Length of the overload")->check(CLI::Range(1, 120))->capture_default_str();
     app.add_option("--in-flight", options->in_flight, "The appliance's limits: max_inflight_requests")
         ->check(CLI::Range(1, 1'000'000))
         ->capture_default_str();

@@ -371,7 +371,7 @@ Async<Result<KeygenStatusEntry>> RestClient::keygen_status(KeygenId id, HeaderMa
         {"GET", std::move(path), std::nullopt, kSessionHeader, std::move(session_header), wait_secs}, read_keygen_status);
 }
 
-Async<Status> RestClient::create_signing(const CreateSigningBody& body, HeaderMaker session_header) {
+std::string json_of(const CreateSigningBody& body) {
     json::Writer out;
     out.begin_object()
         .member("signing_session_id", body.signing_id)
@@ -380,7 +380,11 @@ Async<Status> RestClient::create_signing(const CreateSigningBody& body, HeaderMa
     if (body.encrypted_message)
         out.member("encrypted_message", *body.encrypted_message);
     out.member("timeout_secs", body.timeout_secs).end_object();
-    return m_impl->done({"POST", "/signing", out.take(), kSessionHeader, std::move(session_header)});
+    return out.take();
+}
+
+Async<Status> RestClient::create_signing(const CreateSigningBody& body, HeaderMaker session_header) {
+    return m_impl->done({"POST", "/signing", json_of(body), kSessionHeader, std::move(session_header)});
 }
 
 Async<Status> RestClient::approve(SigningId id, HeaderMaker signing_header, std::optional<BoundApprovalBody> bound) {

@@ -89,6 +89,9 @@ struct CreateSigningBody {
     std::uint64_t timeout_secs = 1800;
 };
 
+/// The body of POST /signing.
+std::string json_of(const CreateSigningBody& body);
+
 struct SigningStatusEntry {
     std::string status;
     KeygenId keygen_id;

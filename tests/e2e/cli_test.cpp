@@ -323,6 +323,20 @@ TEST_F(Cli, BenchSignsWithSingleKeys) {
     EXPECT_NE(odd.errors.find("--batch"), std::string::npos) << odd.errors;
 }
 
+TEST_F(Cli, BenchOffersMoreThanIsDone) {
+    const Outcome outcome = keymeld({"bench", "overload", "--sessions", "60", "--seconds", "1", "--factor", "4", "--in-flight", "128", "--enclaves",
+                                     "2", "--json", "--quiet"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.errors;
+    const auto document = must(json::Document::parse(outcome.last_line()), "parsing");
+    const auto object = must(document.object(), "parsing");
+    const auto count = [&](std::string_view name) { return must(object.number(name, 0, 1'000'000), name); };
+    EXPECT_EQ(count("refused_otherwise"), 0u) << outcome.output;
+    EXPECT_EQ(count("lost"), 0u) << outcome.output;
+    EXPECT_GT(count("completed"), 0u);
+    EXPECT_EQ(count("signatures_verified"), count("completed"));
+    EXPECT_EQ(count("offered"), count("accepted") + count("refused_503_with_retry_after") + count("refused_429_with_retry_after"));
+}
+
 /// The newcomer's start: `enclave simulate` in one shell, `serve` in another, with the example configuration.
 TEST_F(Cli, SimulateAndServeAsTheExampleSays) {
     const char* const source = std::getenv("KEYMELD_SOURCE_DIR");
