@@ -15,6 +15,13 @@ constexpr std::uint64_t kReservation = 600;     // seconds
 constexpr std::uint32_t kMaxListed = 10'000;
 
 Error no_such_key() { return fail(Errc::NotFound, "no such key"); }
+Error wrong_header() { return fail(Errc::AuthFailed, "the user signature is wrong"); }
+
+bool header_is_right(const ByteArray<33>& auth_pubkey, const Uuid& scope, const UserId& user, std::string_view header) {
+    const auto parsed = crypto::UserSignatureHeader::parse(header);
+    const auto key = crypto::PlainPubKey::parse(auth_pubkey);
+    return parsed && key && crypto::verify_user_signature(*parsed, *key, scope, user);
+}
 
 KeyView view_of(const plugin::KeyRecord& key) {
     KeyView out;
@@ -157,9 +164,16 @@ Async<Result<KeyView>> make_key(Hub& hub, Making making, SteadyTime deadline) {
     if (nonce_used)
         co_return replayed(held ? record.auth_pubkey : making.auth_pubkey.value_or(ByteArray<33>{}), making.id, making.user_id,
                            making.header);
-    if (stored->binding && *stored->binding != std::pair(KeygenId(making.id), making.user_id))
+    if (stored->binding && *stored->binding != std::pair(KeygenId(making.id), making.user_id)) {
+        // Who has no right to ask is not told what other people's keys came in.
+        if (!header_is_right(making.auth_pubkey.value_or(ByteArray<33>{}), making.id, making.user_id, making.header))
+            co_return wrong_header();
+        const Status remembered = co_await remember_user_nonce(hub, Errc::BlobReused, use);
+        if (!remembered)
+            co_return remembered.error();
         co_return fail(Errc::BlobReused, "the ciphertext was first used for another key or user")
             .with("pointer", "/encrypted_private_key");
+    }
     if (!held && making.slot) {
         record.enclave_id = making.slot->enclave_id;
         record.enclave_public_key = making.slot->enclave_public_key;
@@ -401,10 +415,8 @@ EnclaveCall key_call(Hub& hub, const KeyId& key, std::uint32_t enclave, SteadyTi
 }
 
 Error replayed(const ByteArray<33>& auth_pubkey, const Uuid& scope, const UserId& user, std::string_view header) {
-    const auto parsed = crypto::UserSignatureHeader::parse(header);
-    const auto key = crypto::PlainPubKey::parse(auth_pubkey);
-    if (!parsed || !key || !crypto::verify_user_signature(*parsed, *key, scope, user))
-        return fail(Errc::AuthFailed, "the user signature is wrong");
+    if (!header_is_right(auth_pubkey, scope, user, header))
+        return wrong_header();
     return fail(Errc::NonceReplayed, "the header's nonce was used before");
 }
 

@@ -194,6 +194,17 @@ TEST_F(EngineKeys, RequestsAreRefusedForTheRightReasons) {
     EXPECT_EQ(code(rig.run(rig->generate_key(owner.generation()))), Errc::DuplicateId);
     owner.public_key = key.public_key();
 
+    // The same ciphertext under another id: only who may ask at all is told that it was used.
+    Owner copier(rig);
+    copier.reserve();
+    auto copied = copier.import(key);
+    copied.encrypted_private_key = good.encrypted_private_key;
+    copied.user_header = owner.header(copier.id);
+    EXPECT_EQ(code(rig.run(rig->import_key(copied))), Errc::AuthFailed);
+    copied.user_header = copier.header();
+    EXPECT_EQ(code(rig.run(rig->import_key(copied))), Errc::BlobReused);
+    EXPECT_EQ(code(rig.run(rig->import_key(copied))), Errc::NonceReplayed);
+
     const auto stale_approval = owner.signing(SignatureType::Ecdsa, 301);
     EXPECT_EQ(code(rig.run(rig->sign_single(stale_approval->request))), Errc::ApprovalExpired);
     Owner stranger(rig);
