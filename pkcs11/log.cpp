@@ -4,16 +4,15 @@
 
 #include <unistd.h>
 
+#include "core/base/utf8.h"
+
 namespace keymeld::pkcs11::log {
 namespace {
 
 std::atomic<Level> g_level{Level::Error};
 
 void write_line(std::string_view text) {
-    std::string line = "keymeld-pkcs11: ";
-    for (const char c : text)
-        line.push_back(static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c);
-    line.push_back('\n');
+    const std::string line = "keymeld-pkcs11: " + one_line(text) + "\n";
     // Not through stdio: its buffers are the application's. What cannot be written is lost.
     [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());
 }

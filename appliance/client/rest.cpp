@@ -9,6 +9,7 @@
 #include "appliance/json/writer.h"
 #include "core/base/base64.h"
 #include "core/base/hex.h"
+#include "core/base/utf8.h"
 
 namespace keymeld::client {
 
@@ -33,19 +34,25 @@ Errc code_of(std::string_view type) {
     return Errc::Internal;
 }
 
+/// Text that people are shown, on a line of its own whatever the appliance wrote.
+Result<std::string> shown_text(const json::Object& object, std::string_view name, std::size_t max) {
+    KEYMELD_TRY(const std::string text, object.text(name, max));
+    return one_line(text);
+}
+
 /// The error of an error body (rest-v1.md 2.5).
 Error error_in(const Result<json::Object>& object, const std::string& status) {
     auto inner = object ? object->object("error") : Result<json::Object>(fail(Errc::Internal, ""));
     if (!inner)
         return fail(Errc::Internal, "the appliance answered " + status + " without an error body").with("http_status", status);
     const auto type = inner->text("type", 64);
-    const auto message = inner->text("message", 4096);
+    const auto message = shown_text(*inner, "message", 4096);
     Error error = fail(type ? code_of(*type) : Errc::Internal, message ? *message : "no message");
     error.facts.emplace("http_status", status);
     if (auto details = inner->object("details")) {
         for (const char* name : {"pointer", "parameter", "status"})
             if (const auto text = details->optional_text(name, 256); text && *text)
-                error.facts.emplace(name, **text);
+                error.facts.emplace(name, one_line(**text));
     }
     return error;
 }
@@ -67,8 +74,8 @@ Result<std::optional<FailureEntry>> read_failure(const json::Object& object) {
     if (!failure)
         return std::optional<FailureEntry>();
     FailureEntry entry;
-    KEYMELD_TRY(entry.type, failure->text("type", 64));
-    KEYMELD_TRY(entry.message, failure->text("message", 4096));
+    KEYMELD_TRY(entry.type, shown_text(*failure, "type", 64));
+    KEYMELD_TRY(entry.message, shown_text(*failure, "message", 4096));
     return std::optional(std::move(entry));
 }
 
@@ -79,7 +86,7 @@ Result<std::uint32_t> small_number(const json::Object& object, std::string_view 
 
 Result<KeygenStatusEntry> read_keygen_status(const json::Object& object) {
     KeygenStatusEntry entry;
-    KEYMELD_TRY(entry.status, object.text("status", 64));
+    KEYMELD_TRY(entry.status, shown_text(object, "status", 64));
     KEYMELD_TRY(entry.expected, small_number(object, "expected_participants"));
     KEYMELD_TRY(entry.registered, small_number(object, "registered_participants"));
     KEYMELD_TRY(entry.expires_at, object.number("expires_at", 0, UINT64_MAX));
@@ -109,7 +116,7 @@ Result<KeygenStatusEntry> read_keygen_status(const json::Object& object) {
 
 Result<SigningStatusEntry> read_signing_status(const json::Object& object) {
     SigningStatusEntry entry;
-    KEYMELD_TRY(entry.status, object.text("status", 64));
+    KEYMELD_TRY(entry.status, shown_text(object, "status", 64));
     KEYMELD_TRY(const Uuid keygen, object.uuid("keygen_session_id"));
     entry.keygen_id = KeygenId(keygen);
     KEYMELD_TRY(entry.expected, small_number(object, "expected_participants"));
@@ -149,6 +156,8 @@ Result<KeyEntry> read_key(const json::Object& object) {
     }
     KeyEntry entry{KeyId(id), enclave, created_at, key, allowed, {}, {}};
     KEYMELD_TRY(entry.label, object.optional_text("label", 256));
+    if (entry.label)
+        entry.label = one_line(*entry.label);
     if (object.has("origin_keygen_session_id")) {
         KEYMELD_TRY(const Uuid origin, object.uuid("origin_keygen_session_id"));
         entry.origin_keygen = KeygenId(origin);
@@ -160,7 +169,7 @@ Result<SingleSigningEntry> read_single_signing(const json::Object& object) {
     SingleSigningEntry entry;
     KEYMELD_TRY(const Uuid id, object.uuid("signing_session_id"));
     entry.id = SigningId(id);
-    KEYMELD_TRY(entry.status, object.text("status", 64));
+    KEYMELD_TRY(entry.status, shown_text(object, "status", 64));
     KEYMELD_TRY(entry.encrypted_signature, object.optional_text("encrypted_signature", 4096));
     return entry;
 }
@@ -291,7 +300,7 @@ Async<Result<std::vector<EnclaveEntry>>> RestClient::enclaves() {
                 EnclaveEntry entry;
                 KEYMELD_TRY(entry.id, small_number(listed, "enclave_id"));
                 KEYMELD_TRY(entry.healthy, listed.required_boolean("healthy"));
-                KEYMELD_TRY(entry.public_key_hex, listed.text("public_key", 128));
+                KEYMELD_TRY(entry.public_key_hex, shown_text(listed, "public_key", 128));
                 KEYMELD_TRY(entry.key_epoch, listed.number("key_epoch", 0, UINT64_MAX));
                 KEYMELD_TRY(entry.active_sessions, small_number(listed, "active_sessions"));
                 KEYMELD_TRY(entry.uptime_seconds, listed.number("uptime_seconds", 0, UINT64_MAX));
@@ -499,7 +508,7 @@ Async<Result<KeyStatusEntry>> RestClient::key_status(UserId user, KeyId id, Head
         [](const json::Object& object) -> Result<KeyStatusEntry> {
             KEYMELD_TRY(const auto key, point(object, "public_key", BytesForm::Hex));
             KeyStatusEntry entry{{}, 0, 0, key};
-            KEYMELD_TRY(entry.status, object.text("status", 64));
+            KEYMELD_TRY(entry.status, shown_text(object, "status", 64));
             KEYMELD_TRY(entry.enclave_id, small_number(object, "enclave_id"));
             KEYMELD_TRY(entry.created_at, object.number("created_at", 0, UINT64_MAX));
             return entry;
@@ -553,8 +562,8 @@ Async<Result<SingleSigningEntry>> RestClient::single_signing_status(SigningId id
 Async<Result<Health>> RestClient::health() {
     return m_impl->read<Health>({"GET", "/health"}, [](const json::Object& object) -> Result<Health> {
         Health health;
-        KEYMELD_TRY(health.status, object.text("status", 64));
-        KEYMELD_TRY(health.version, object.text("version", 64));
+        KEYMELD_TRY(health.status, shown_text(object, "status", 64));
+        KEYMELD_TRY(health.version, shown_text(object, "version", 64));
         KEYMELD_TRY(health.healthy_enclaves, small_number(object, "healthy_enclaves"));
         KEYMELD_TRY(health.total_enclaves, small_number(object, "total_enclaves"));
         return health;

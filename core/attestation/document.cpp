@@ -1,5 +1,6 @@
 #include "core/attestation/document.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -153,8 +154,9 @@ Result<AttestationDocument> AttestationDocument::parse_payload(ByteView payload)
     KEYMELD_TRY(const Fields fields, read_fields(*decoded));
     if (fields.digest != kDigestName)
         return refuse(Check::Digest, "the digest is not SHA384");
-    if (fields.module_id.empty() || fields.module_id.size() > kMaxModuleId)
-        return refuse(Check::ModuleId, "module_id is empty or too long");
+    if (fields.module_id.empty() || fields.module_id.size() > kMaxModuleId ||
+        !std::ranges::all_of(fields.module_id, [](char c) { return c > 0x20 && c < 0x7f; }))
+        return refuse(Check::ModuleId, "module_id is empty, too long or not printable");
     if (fields.timestamp == 0)
         return refuse(Check::Timestamp, "the timestamp is zero");
 

@@ -35,4 +35,22 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
+std::string one_line(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        const std::size_t length = utf8_sequence(text);
+        const auto lead = static_cast<unsigned char>(text[0]);
+        // C1, U+0080 to U+009F, is c2 80 to c2 9f.
+        const bool control = length == 1 ? lead < 0x20 || lead == 0x7f
+                                         : length == 2 && lead == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
+        if (length == 0 || control)
+            out.push_back('?');
+        else
+            out.append(text.substr(0, length));
+        text.remove_prefix(length == 0 ? 1 : length);
+    }
+    return out;
+}
+
 } // namespace keymeld

@@ -158,6 +158,11 @@ TEST_F(Refusal, DigestModuleAndTime) {
     refused(document, Check::ModuleId);
     document.module_id = std::string(kMaxModuleId + 1, 'i');
     refused(document, Check::ModuleId);
+    // It is shown to people, whoever wrote it.
+    for (const char* text : {"i-1\n  ACCEPTED: image \"vault\"", "i-1\x1b[2J", "i 1", "i-\xc3\xa9"}) {
+        document.module_id = text;
+        refused(document, Check::ModuleId);
+    }
     document = forge.document();
     document.timestamp_ms = 0;
     refused(document, Check::Timestamp);

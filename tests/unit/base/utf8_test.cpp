@@ -22,5 +22,13 @@ TEST(Utf8, MeasuresTheFirstSequence) {
     EXPECT_EQ(utf8_sequence("\xffx"), 0u);
 }
 
+TEST(Utf8, PutsAStrangersTextOnOneLine) {
+    EXPECT_EQ(one_line("Tr\xc3\xa9sor \xf0\x9f\x94\x91"), "Tr\xc3\xa9sor \xf0\x9f\x94\x91");
+    EXPECT_EQ(one_line("a\nb\tc\x7f\x1b[2J"), "a?b?c??[2J");
+    EXPECT_EQ(one_line("\xc2\x9b" "31m\xc2\xa0"), "?31m\xc2\xa0");
+    EXPECT_EQ(one_line("\xff\xc3"), "??");
+    EXPECT_EQ(one_line(std::string_view("\0", 1)), "?");
+}
+
 } // namespace
 } // namespace keymeld

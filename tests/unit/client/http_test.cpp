@@ -1,4 +1,5 @@
 #include "appliance/client/http.h"
+#include "appliance/client/rest.h"
 
 #include <optional>
 
@@ -19,7 +20,7 @@ using asio::ip::tcp;
 /// Takes one connection, reads its first bytes, says `answer` and hangs up.
 Async<void> hang_up(tcp::acceptor& acceptor, std::string answer) {
     tcp::socket peer = co_await acceptor.async_accept(asio::use_awaitable);
-    ByteArray<64> ignored{};
+    ByteArray<4096> ignored{}; // all of it: what is left unread resets the connection
     co_await peer.async_read_some(asio::buffer(ignored), asio::use_awaitable);
     if (!answer.empty())
         co_await asio::async_write(peer, asio::buffer(answer), asio::use_awaitable);
@@ -44,6 +45,44 @@ Errc error_of_tls_with(const std::string& answer) {
 TEST(HttpPool, TellsABrokenWayFromAWrongCertificate) {
     EXPECT_EQ(error_of_tls_with(""), Errc::Disconnected) << "an appliance that restarts";
     EXPECT_EQ(error_of_tls_with("HTTP/1.1 400 Bad Request\r\n\r\n"), Errc::AuthFailed) << "no TLS at all";
+}
+
+/// What `read` makes of an appliance that answers every request with this body.
+template <class T> Result<T> answered(const std::string& body, unsigned status, std::function<Async<Result<T>>(RestClient&)> read) {
+    asio::io_context loop;
+    tcp::acceptor acceptor(loop, {asio::ip::address_v4::loopback(), 0});
+    asio::co_spawn(loop,
+                   hang_up(acceptor, "HTTP/1.1 " + std::to_string(status) + " x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                                         body),
+                   asio::detached);
+    Endpoint endpoint;
+    endpoint.port = acceptor.local_endpoint().port();
+    RestClient rest(loop.get_executor(), endpoint);
+    std::optional<Result<T>> outcome;
+    asio::co_spawn(loop, read(rest), [&](std::exception_ptr, Result<T> result) { outcome.emplace(std::move(result)); });
+    loop.run();
+    return std::move(outcome).value();
+}
+
+TEST(RestClient, LetsNoAppliancePutALineOfItsOwnBeforePeople) {
+    const auto health = [](RestClient& rest) { return rest.health(); };
+    const auto good = answered<Health>(R"({"status":"ok\nsignature: 00","version":"1\u001b[2J","healthy_enclaves":1,"total_enclaves":1})", 200, health);
+    ASSERT_TRUE(good) << good.error().detail;
+    EXPECT_EQ(good->status, "ok?signature: 00");
+    EXPECT_EQ(good->version, "1?[2J");
+    const auto bad = answered<Health>(R"({"error":{"type":"not_found","message":"no\r\nsession: 1","details":{"pointer":"/a\tb"}}})", 404, health);
+    ASSERT_FALSE(bad);
+    EXPECT_EQ(bad.error().code, Errc::NotFound);
+    EXPECT_EQ(bad.error().detail, "no??session: 1");
+    EXPECT_EQ(bad.error().facts.at("pointer"), "/a?b");
+    const auto status = answered<SigningStatusEntry>(
+        R"({"status":"failed\u0085","keygen_session_id":"019a0000-0000-7000-8000-000000000000","expected_participants":1,"expires_at":1,)"
+        R"("participants_requiring_approval":[],"approved_participants":[],"failure":{"type":"re\njected","message":"no\nsignature: 00"}})",
+        200, [](RestClient& rest) { return rest.signing_status(SigningId(), [] { return Result<std::string>("x"); }); });
+    ASSERT_TRUE(status) << status.error().detail;
+    EXPECT_EQ(status->status, "failed?");
+    EXPECT_EQ(status->failure->type, "re?jected");
+    EXPECT_EQ(status->failure->message, "no?signature: 00");
 }
 
 } // namespace
