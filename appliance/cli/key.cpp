@@ -92,14 +92,15 @@ Result<bitcoin::AllowedSignatures> parse_allowed(const std::vector<std::string>&
     return out;
 }
 
-/// Saves what the owner needs; the key itself is of no use without it.
-int save_and_print(const KeyCommand& command, const client::OwnedKey& key, Progress& progress) {
+/// Saves what the owner needs. Without it nobody could use the key, or delete it: then it is deleted again.
+asio::awaitable<int> save_and_print(const KeyCommand& command, client::SingleKeys& keys, const client::OwnedKey& key, Progress& progress) {
     if (const Status saved = key.save(command.key_out); !saved) {
-        std::cerr << "keymeld: key " << key.id.text() << " was made, but what is needed to use it could not be saved\n";
-        return report(saved.error());
+        const Status gone = co_await keys.remove(key);
+        co_return report(fail(saved.error().code, saved.error().detail + "; key " + key.id.text() + " was made and " +
+                                                      (gone ? "is deleted again" : "stays, but nobody can use it: " + gone.error().detail)));
     }
     progress.done("enclave " + std::to_string(key.enclave_id) + " attested");
-    return print_key(command, key);
+    co_return print_key(command, key);
 }
 
 std::optional<std::string> label_of(const KeyCommand& command) {
@@ -135,7 +136,8 @@ asio::awaitable<int> generate(KeyCommand command) {
     auto key = co_await keys.generate(user, std::move(auth_key), *allowed, label_of(command));
     if (!key)
         co_return co_await failed(std::move(key).error());
-    co_return save_and_print(command, *key, progress);
+    const int code = co_await save_and_print(command, keys, *key, progress);
+    co_return code;
 }
 
 asio::awaitable<int> import(KeyCommand command) {
@@ -153,7 +155,8 @@ asio::awaitable<int> import(KeyCommand command) {
     auto key = co_await keys.import(who.user_id, who.key.clone(), label_of(command));
     if (!key)
         co_return co_await failed(std::move(key).error());
-    co_return save_and_print(command, *key, progress);
+    const int code = co_await save_and_print(command, keys, *key, progress);
+    co_return code;
 }
 
 asio::awaitable<int> list(KeyCommand command) {

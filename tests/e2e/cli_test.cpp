@@ -1,5 +1,6 @@
 // The commands for people at a shell, as processes: files, output, exit codes, refusals.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -137,6 +138,19 @@ TEST_F(Cli, SingleKeysFromGenerationToDeletion) {
     const Outcome doubted = ask({"key", "generate", "--key-out", file("cold").string(), "--trust", "aws", "--pcrs", s_fleet->pcrs().string()});
     EXPECT_EQ(doubted.exit_code, 1) << "a simulator is no AWS enclave";
     EXPECT_FALSE(fs::exists(file("cold")));
+
+    // A disk that is full when the key is made: what cannot be used does not stay either.
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit full{0, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    const Outcome lost = ask_with_trust({"key", "generate", "--key", file("hot").string(), "--key-out", file("lost").string()});
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    std::signal(SIGXFSZ, handler);
+    EXPECT_EQ(lost.exit_code, 1) << "its standard error is a file too, so it cannot say why";
+    EXPECT_FALSE(fs::exists(file("lost")));
+    EXPECT_EQ(keymeld({"key", "list", "--key", file("hot").string(), "--url", s_fleet->endpoint().text()}).lines().size(), 1u);
 
     const auto sign = [&](const char* name, std::vector<std::string> more) {
         std::vector<std::string> arguments{"key", "sign", "--key", file(name).string(), "--message", kMessage};
