@@ -70,6 +70,7 @@ struct ScaleOptions {
     unsigned enclaves = 3;
     std::uint64_t work = 3000;      ///< partial signatures to make at each point: sessions times signers
     std::uint64_t stored = 0;       ///< completed keygens in the database for the second part; 0: no second part
+    std::uint64_t alone = 1200;     ///< sessions of the second part, one at a time, on each of a large and an empty database by turns
     bool json = false;
     bool quiet = false;
 };

@@ -140,6 +140,9 @@ Run prepare_bench_scale(CLI::App& app) {
     app.add_option("--stored", options->stored, "Then: start, memory and latency with so many completed keygens in the database; 0: not measured")
         ->check(CLI::Range(0, 10'000'000))
         ->capture_default_str();
+    app.add_option("--alone", options->alone, "Sessions, one at a time, on that database and by turns on an empty one beside it")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
     add_common(app, options->enclaves, options->json, options->quiet);
     app.footer("The curve is CPU time of appliance and enclaves a session, beside bare libsecp256k1 calls in the same run. scripts/plot-growth makes a\n"
                "picture of the JSON. The database is filled with copies of one keygen, through the storage plugin.\n\n"

@@ -351,6 +351,21 @@ TEST_F(Cli, BenchOffersMoreThanIsDone) {
     EXPECT_EQ(count("offered"), count("accepted") + count("refused_503_with_retry_after") + count("refused_429_with_retry_after"));
 }
 
+TEST_F(Cli, BenchComparesALargeDatabaseWithAnEmptyOne) {
+    const Outcome outcome = keymeld({"bench", "scale", "--signers", "2,4", "--work", "40", "--stored", "700", "--alone", "10", "--enclaves", "2",
+                                     "--json", "--quiet"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.errors;
+    const auto document = must(json::Document::parse(outcome.last_line()), "parsing");
+    const auto object = must(document.object(), "parsing");
+    const auto points = must(object.objects("growth", 8), "growth");
+    ASSERT_EQ(points.size(), 2u);
+    EXPECT_EQ(must(points[1].number("signers", 0, 100), "signers"), 4u);
+    const auto database = must(object.object("database"), "database");
+    EXPECT_EQ(must(database.number("completed_keygens", 0, 10'000), "keygens"), 700u);
+    for (const char* name : {"latency_alone_empty_ms", "latency_alone_full_ms", "latency_ratio"})
+        EXPECT_TRUE(database.object(name)) << name;
+}
+
 /// The newcomer's start: `enclave simulate` in one shell, `serve` in another, with the example configuration.
 TEST_F(Cli, SimulateAndServeAsTheExampleSays) {
     const char* const source = std::getenv("KEYMELD_SOURCE_DIR");
