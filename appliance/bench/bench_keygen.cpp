@@ -96,7 +96,7 @@ asio::awaitable<Result<std::string>> bench_keygen(KeygenOptions options) {
 
     const auto count = static_cast<double>(options.keygens);
     const double rate = count / (millis(elapsed) / 1e3);
-    const double aggregation = plain->uncached_us - plain->cached_us;
+    const double aggregation = plain->uncached_us - plain->ceremony_us;
     if (options.json) {
         json::Writer out;
         out.begin_object().member("participants", options.participants).member("enclaves", options.enclaves);

@@ -27,6 +27,8 @@ double thread_cpu_us() {
     return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
 }
 
+enum class Sessions { OfEachSigner, Shared };
+
 class Ceremony {
   public:
     explicit Ceremony(unsigned signers)
@@ -64,7 +66,7 @@ class Ceremony {
                secp256k1_xonly_pubkey_from_pubkey(m_context.get(), &m_output_key, nullptr, &output) == 1;
     }
 
-    bool sign_and_verify(const ByteArray<32>& message) {
+    bool sign_and_verify(const ByteArray<32>& message, Sessions sessions) {
         const std::size_t n = m_keypairs.size();
         std::vector<const secp256k1_musig_pubnonce*> nonces(n);
         std::vector<const secp256k1_musig_partial_sig*> partials(n);
@@ -80,10 +82,12 @@ class Ceremony {
         }
         secp256k1_musig_aggnonce aggregate;
         secp256k1_musig_session session;
-        if (secp256k1_musig_nonce_agg(m_context.get(), &aggregate, nonces.data(), n) != 1 ||
-            secp256k1_musig_nonce_process(m_context.get(), &session, &aggregate, message.data(), &m_cache) != 1)
+        if (secp256k1_musig_nonce_agg(m_context.get(), &aggregate, nonces.data(), n) != 1)
             return false;
         for (std::size_t i = 0; i < n; ++i) {
+            if ((i == 0 || sessions == Sessions::OfEachSigner) &&
+                secp256k1_musig_nonce_process(m_context.get(), &session, &aggregate, message.data(), &m_cache) != 1)
+                return false;
             if (secp256k1_musig_partial_sign(m_context.get(), &m_partials[i], &m_secret_nonces[i], &m_keypairs[i], &m_cache, &session) != 1)
                 return false;
             partials[i] = &m_partials[i];
@@ -113,16 +117,23 @@ Result<PlainCost> measure_plain_ceremony(unsigned signers, unsigned rounds, unsi
     const auto broken = [] { return fail(Errc::Internal, "a plain ceremony failed"); };
     if (!ceremony.make_keys() || !ceremony.aggregate_keys())
         return broken();
-    PlainCost best{std::numeric_limits<double>::max(), std::numeric_limits<double>::max(), rounds};
+    constexpr double kNone = std::numeric_limits<double>::max();
+    PlainCost best{kNone, kNone, kNone, rounds};
+    const struct {
+        double& least;
+        Sessions sessions;
+        bool aggregate;
+    } kinds[] = {{best.ceremony_us, Sessions::OfEachSigner, false},
+                 {best.shared_us, Sessions::Shared, false},
+                 {best.uncached_us, Sessions::OfEachSigner, true}};
     for (unsigned repeat = 0; repeat < repeats; ++repeat) {
-        for (const bool cached : {true, false}) {
+        for (const auto& kind : kinds) {
             const ByteArray<32> message = secure::random_array<32>();
             const double before = thread_cpu_us();
             for (unsigned round = 0; round < rounds; ++round)
-                if ((!cached && !ceremony.aggregate_keys()) || !ceremony.sign_and_verify(message))
+                if ((kind.aggregate && !ceremony.aggregate_keys()) || !ceremony.sign_and_verify(message, kind.sessions))
                     return broken();
-            double& least = cached ? best.cached_us : best.uncached_us;
-            least = std::min(least, (thread_cpu_us() - before) / rounds);
+            kind.least = std::min(kind.least, (thread_cpu_us() - before) / rounds);
         }
     }
     return best;

@@ -9,13 +9,15 @@ namespace keymeld::bench {
 
 /// CPU time of one ceremony, microseconds.
 struct PlainCost {
-    double cached_us = 0;   ///< key aggregation and tweak done once, as the appliance keeps them
-    double uncached_us = 0; ///< key aggregation and tweak again in every ceremony
+    double ceremony_us = 0; ///< each signer processes the aggregate nonce itself; keys aggregated and tweaked before
+    double shared_us = 0;   ///< as ceremony_us, but one session for all signers: nonces processed once, which only one process that holds all keys can do
+    double uncached_us = 0; ///< as ceremony_us, and key aggregation and tweak in every ceremony
     unsigned rounds = 0;    ///< ceremonies of each kind in one measurement
 };
 
-/// For `signers` keys under an `unspendable_taproot` tweak: a fresh nonce and a partial signature for each signer, nonce aggregation and
-/// processing once, signature aggregation, verification. The least of `repeats` measurements of `rounds` ceremonies each, of this thread's
+/// For `signers` keys under an `unspendable_taproot` tweak, as BIP-327 lets signers and their coordinator work: each signer makes a fresh
+/// nonce, processes the aggregate nonce and signs; nonces and partial signatures are aggregated once, the signature is verified once (and
+/// partial signatures not one by one). The least of `repeats` measurements of `rounds` ceremonies each, of this thread's
 /// CPU clock. `Errc::InvalidArgument` unless 2 <= signers <= 1000; `Errc::Internal` if a ceremony gives a signature that does not verify.
 Result<PlainCost> measure_plain_ceremony(unsigned signers, unsigned rounds = 100, unsigned repeats = 5);
 
