@@ -15,7 +15,7 @@ std::string_view next_segment(std::string_view& path) {
 
 bool is_placeholder(std::string_view segment) { return segment.starts_with('{'); }
 
-bool matches(std::string_view path_template, std::string_view path, std::vector<std::string>& arguments) {
+bool matches(std::string_view path_template, std::string_view path, std::vector<std::string_view>& arguments) {
     arguments.clear();
     while (!path_template.empty() && !path.empty()) {
         const std::string_view wanted = next_segment(path_template);
@@ -23,7 +23,7 @@ bool matches(std::string_view path_template, std::string_view path, std::vector<
         if (is_placeholder(wanted)) {
             if (given.empty())
                 return false;
-            arguments.push_back(http::percent_decode(given).value_or(std::string(given)));
+            arguments.push_back(given);
         } else if (wanted != given) {
             return false;
         }
@@ -94,14 +94,17 @@ RouteMatch find_route(std::string_view method, std::string_view path, bool opera
     path.remove_prefix(kPrefix.size());
     if (!path.starts_with('/'))
         return match;
-    std::vector<std::string> arguments;
+    std::vector<std::string_view> arguments;
+    arguments.reserve(2);
     for (const Route& route : routes()) {
         if (!served(route, operations_only, operations_moved) || !matches(route.path, path, arguments))
             continue;
         match.allow.append(match.allow.empty() ? "" : ", ").append(text(route.method));
         if (text(route.method) == method) {
             match.route = &route;
-            match.arguments = arguments;
+            match.arguments.clear();
+            for (const std::string_view given : arguments)
+                match.arguments.push_back(http::percent_decode(given).value_or(std::string(given)));
         }
     }
     return match;

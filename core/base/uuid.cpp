@@ -36,12 +36,15 @@ Error not_a_uuid() { return fail(Errc::InvalidArgument, "not a UUID"); }
 } // namespace
 
 std::string Uuid::text() const {
-    const std::string digits = hex_encode(bytes);
-    std::string out;
-    out.reserve(36);
-    out.append(digits, 0, 8).append(1, '-').append(digits, 8, 4).append(1, '-');
-    out.append(digits, 12, 4).append(1, '-').append(digits, 16, 4).append(1, '-');
-    out.append(digits, 20, 12);
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::string out(36, '-');
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            ++at;
+        out[at++] = kDigits[bytes[i] >> 4];
+        out[at++] = kDigits[bytes[i] & 15];
+    }
     return out;
 }
 

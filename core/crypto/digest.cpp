@@ -1,27 +1,42 @@
+// OpenSSL's generic interface frees and allocates its state for every message, which costs more than hashing a short one. The functions
+// of the algorithms themselves are deprecated since OpenSSL 3.0 in its favour, but there in all of 3.x, and run the same code.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "core/crypto/digest.h"
 
-#include <utility>
+#include <openssl/sha.h>
 
 #include "core/crypto/openssl_handles.h"
+#include "core/secure/cleanse.h"
 
 namespace keymeld::crypto {
 namespace {
 
-// Fetched once and kept: a fetch per call costs more than the hash.
-template <std::size_t N> const EVP_MD* algorithm() {
-    static const EVP_MD* const fetched =
-        openssl_must_have(EVP_MD_fetch(nullptr, N == 32 ? "SHA256" : "SHA384", nullptr));
-    return fetched;
+template <std::size_t N> struct Algorithm;
+template <> struct Algorithm<32> {
+    using State = SHA256_CTX;
+    static constexpr auto kInit = SHA256_Init;
+    static constexpr auto kUpdate = SHA256_Update;
+    static constexpr auto kFinal = SHA256_Final;
+};
+template <> struct Algorithm<48> {
+    using State = SHA512_CTX;
+    static constexpr auto kInit = SHA384_Init;
+    static constexpr auto kUpdate = SHA384_Update;
+    static constexpr auto kFinal = SHA384_Final;
+};
+
+template <std::size_t N> typename Algorithm<N>::State* state_in(std::uint8_t (&bytes)[N == 32 ? 112 : 216]) {
+    using State = typename Algorithm<N>::State;
+    static_assert(sizeof(State) <= sizeof(bytes) && alignof(State) <= alignof(std::uint64_t));
+    return reinterpret_cast<State*>(bytes);
 }
 
 template <std::size_t N> ByteArray<N> one_shot(std::initializer_list<ByteView> parts) {
-    thread_local const OpenSslPtr<EVP_MD_CTX> context(openssl_must_have(EVP_MD_CTX_new()));
-    openssl_must(EVP_DigestInit_ex2(context.get(), algorithm<N>(), nullptr) == 1);
+    Digest<N> digest;
     for (const ByteView part : parts)
-        openssl_must(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
-    ByteArray<N> out;
-    openssl_must(EVP_DigestFinal_ex(context.get(), out.data(), nullptr) == 1);
-    return out;
+        digest.update(part);
+    return digest.finish();
 }
 
 } // namespace
@@ -39,34 +54,23 @@ Hash384 sha384(std::initializer_list<ByteView> parts) {
     return one_shot<48>(parts);
 }
 
-template <std::size_t N> Digest<N>::Digest() : m_context(openssl_must_have(EVP_MD_CTX_new())) {
-    if (EVP_DigestInit_ex2(m_context, algorithm<N>(), nullptr) != 1) {
-        EVP_MD_CTX_free(m_context);
-        openssl_must(false);
-    }
-}
-
-template <std::size_t N>
-Digest<N>::Digest(Digest&& other) noexcept : m_context(std::exchange(other.m_context, nullptr)) {}
-
-template <std::size_t N> Digest<N>& Digest<N>::operator=(Digest&& other) noexcept {
-    std::swap(m_context, other.m_context);
-    return *this;
+template <std::size_t N> Digest<N>::Digest() {
+    openssl_must(Algorithm<N>::kInit(state_in<N>(m_state)) == 1);
 }
 
 template <std::size_t N> Digest<N>::~Digest() {
-    EVP_MD_CTX_free(m_context);
+    secure::cleanse(m_state);
 }
 
 template <std::size_t N> Digest<N>& Digest<N>::update(ByteView data) {
-    openssl_must(EVP_DigestUpdate(m_context, data.data(), data.size()) == 1);
+    openssl_must(Algorithm<N>::kUpdate(state_in<N>(m_state), data.data(), data.size()) == 1);
     return *this;
 }
 
 template <std::size_t N> ByteArray<N> Digest<N>::finish() {
     ByteArray<N> out;
-    openssl_must(EVP_DigestFinal_ex(m_context, out.data(), nullptr) == 1);
-    openssl_must(EVP_DigestInit_ex2(m_context, algorithm<N>(), nullptr) == 1);
+    openssl_must(Algorithm<N>::kFinal(out.data(), state_in<N>(m_state)) == 1);
+    openssl_must(Algorithm<N>::kInit(state_in<N>(m_state)) == 1);
     return out;
 }
 

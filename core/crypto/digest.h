@@ -3,9 +3,9 @@
 
 #include <initializer_list>
 
-#include "core/base/bytes.h"
+#include <cstdint>
 
-struct evp_md_ctx_st;
+#include "core/base/bytes.h"
 
 namespace keymeld::crypto {
 
@@ -19,21 +19,20 @@ Hash384 sha384(ByteView data);
 Hash384 sha384(std::initializer_list<ByteView> parts);
 
 /// Incremental hash of N bytes (32: SHA-256, 48: SHA-384). finish() gives the digest and makes it
-/// ready for a new message.
+/// ready for a new message. The state is in the object, which wipes it at its end; a copy goes on
+/// from the same state.
 template <std::size_t N> class Digest {
   public:
     Digest();
-    Digest(Digest&& other) noexcept;
-    Digest& operator=(Digest&& other) noexcept;
-    Digest(const Digest&) = delete;
-    Digest& operator=(const Digest&) = delete;
+    Digest(const Digest&) = default;
+    Digest& operator=(const Digest&) = default;
     ~Digest();
 
     Digest& update(ByteView data);
     ByteArray<N> finish();
 
   private:
-    evp_md_ctx_st* m_context;
+    alignas(std::uint64_t) std::uint8_t m_state[N == 32 ? 112 : 216];
 };
 extern template class Digest<32>;
 extern template class Digest<48>;

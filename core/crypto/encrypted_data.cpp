@@ -82,6 +82,8 @@ class Reader {
             return false;
         if (take(']'))
             return true;
+        const std::string_view list = m_rest.substr(0, m_rest.find(']'));
+        out.reserve(1 + static_cast<std::size_t>(std::count(list.begin(), list.end(), ',')));
         do {
             if (!number(out.emplace_back()))
                 return false;

@@ -26,10 +26,8 @@ void pad(ByteView block, std::uint8_t with, Block& out) {
         out[i] = static_cast<std::uint8_t>(block[i] ^ with);
 }
 
-// Two runs of the hash in a context that the thread keeps: setting up OpenSSL's own HMAC costs several times as much as a short message.
-// A whole block goes into the hash without a copy, and the state is set anew after each run, so nothing of the key stays behind.
 Hash256 run(ByteView block, std::initializer_list<ByteView> parts) {
-    thread_local Sha256 digest;
+    Sha256 digest;
     Block padded;
     const secure::ScopedCleanse wipe_padded(padded);
     pad(block, 0x36, padded);

@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include "core/crypto/openssl_handles.h"
-
 namespace keymeld::crypto {
 namespace {
 
@@ -20,9 +18,7 @@ ByteArray<64> prefix_of(std::string_view tag) {
 HashTag::HashTag(std::string_view tag) : m_prefix(prefix_of(tag)) {}
 
 Hash256 HashTag::hash(std::initializer_list<ByteView> parts) const {
-    // Not a copied midstate: with the CPU's SHA instructions hashing the 64 bytes is cheaper than
-    // copying a context.
-    thread_local Sha256 digest;
+    Sha256 digest;
     digest.update(m_prefix);
     for (const ByteView part : parts)
         digest.update(part);

@@ -22,7 +22,8 @@ struct EnclaveCall {
     std::uint32_t enclave = 0;
     std::optional<SealedOwner> owner;           ///< whose state the command needs and may change
     std::optional<KeygenId> source;             ///< if set, whose state it needs instead: of KeepKey
-    std::function<void(wire::Request&)> build;  ///< makes the command, each time anew
+    std::function<void(wire::Request&)> build;  ///< makes the command, each time anew; the request is in an arena, so it can hold
+                                                ///< messages of others that stay where they are for the length of the call
     std::function<void(Result<EnclaveAnswer>)> done; ///< called once, never from inside the asking
     SteadyTime deadline{};                      ///< answered by then
     SteadyTime wait_until{};                    ///< until then an enclave that is away is waited for; {}: not at all

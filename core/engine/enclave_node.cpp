@@ -1,6 +1,9 @@
 #include "core/engine/enclave_node.h"
 
+#include <cstddef>
+
 #include <boost/asio/post.hpp>
+#include <google/protobuf/arena.h>
 
 #include "core/attestation/key_binding.h"
 #include "core/base/log.h"
@@ -231,7 +234,12 @@ void EnclaveNode::pump() {
 }
 
 void EnclaveNode::transmit(const EnclaveCallPtr& call) {
-    wire::Request request;
+    alignas(std::max_align_t) char block[4096];
+    google::protobuf::ArenaOptions options;
+    options.initial_block = block;
+    options.initial_block_size = sizeof block;
+    google::protobuf::Arena arena(options);
+    wire::Request& request = *google::protobuf::Arena::CreateMessage<wire::Request>(&arena);
     call->build(request);
     m_link->send(std::move(request), std::min(call->deadline, steady_clock::now() + kCallTimeout),
                  [this, call](Result<wire::Response> answer) {

@@ -140,6 +140,7 @@ void SigningSession::drive(const machine::Event& event) {
         return;
     const auto self = shared_from_this(); // Release may drop the last other owner
     machine::Effects effects;
+    effects.reserve(8);
     machine::step(m_state, event, effects);
     for (const machine::Effect& effect : effects)
         std::visit([this](const auto& e) { perform(e); }, effect);
@@ -259,8 +260,7 @@ void SigningSession::perform(const machine::effect::SendRound2& effect) {
         round.set_keygen_id(wire_bytes(self->m_record.keygen_id));
         round.set_signing_id(wire_bytes(self->m_record.id));
         round.set_attempt(attempt);
-        for (const wire::NonceContribution& contribution : self->m_contributions)
-            *round.add_contributions() = contribution;
+        self->share_contributions(*round.mutable_contributions());
     };
     call.done = [self = shared_from_this(), index = effect.enclave](Result<EnclaveAnswer> answer) {
         const std::optional<Errc> error = self->note(answer);
@@ -272,6 +272,11 @@ void SigningSession::perform(const machine::effect::SendRound2& effect) {
     m_hub.fleet.call(std::move(call));
 }
 
+void SigningSession::share_contributions(google::protobuf::RepeatedPtrField<wire::NonceContribution>& out) {
+    for (wire::NonceContribution& contribution : m_contributions)
+        out.UnsafeArenaAddAllocated(&contribution); // the request is in an arena and leaves them to us
+}
+
 void SigningSession::perform(const machine::effect::SendFinish& effect) {
     count_step("round2");
     EnclaveCall call = call_to(0, true);
@@ -280,8 +285,7 @@ void SigningSession::perform(const machine::effect::SendFinish& effect) {
         finish.set_keygen_id(wire_bytes(self->m_record.keygen_id));
         finish.set_signing_id(wire_bytes(self->m_record.id));
         finish.set_attempt(attempt);
-        for (const wire::NonceContribution& contribution : self->m_contributions)
-            *finish.add_contributions() = contribution;
+        self->share_contributions(*finish.mutable_contributions());
         for (std::size_t e = 1; e < self->m_boxes.size(); ++e) {
             wire::SignFinish::Partial& partial = *finish.add_partials();
             partial.set_enclave(self->m_contributions[e].enclave());

@@ -75,6 +75,8 @@ class SigningSession : public std::enable_shared_from_this<SigningSession> {
     void settle(std::uint64_t ticket, Status status);
     void arm_clock();
     void count_work();
+    /// For a request in an arena; the contributions are not copied.
+    void share_contributions(google::protobuf::RepeatedPtrField<wire::NonceContribution>& out);
     void count_step(std::string_view step);
 
     Hub& m_hub;

@@ -13,7 +13,7 @@ using CacheId = crypto::Hash256;
 
 // Collision resistant, because clients choose the keys: two key lists must never share an entry.
 CacheId cache_id(std::span<const PlainPubKey> keys, std::span<const Tweak> tweaks) {
-    thread_local crypto::Sha256 digest;
+    crypto::Sha256 digest;
     const std::uint64_t count = keys.size();
     digest.update({reinterpret_cast<const std::uint8_t*>(&count), sizeof count});
     for (const PlainPubKey& key : keys)

@@ -460,7 +460,7 @@ asio::awaitable<Result<wire::Response>> EnclaveLink::call(wire::Request request,
         asio::use_awaitable);
 }
 
-void EnclaveLink::send(wire::Request request, SteadyTime deadline, Done done) {
+void EnclaveLink::send(wire::Request&& request, SteadyTime deadline, Done done) {
     m_impl->submit(request, deadline, Impl::Handler(std::move(done)));
 }
 

@@ -96,8 +96,8 @@ class EnclaveLink {
     /// Overloaded (nothing sent), FrameTooLarge (nothing sent), DeadlineExceeded (nothing sent if the deadline had passed
     /// already, else the stream is closed), Cancelled (stop). Ends at the latest at the deadline; not cancellable before.
     boost::asio::awaitable<Result<wire::Response>> call(wire::Request request, SteadyTime deadline);
-    /// The same with a callback, never called from inside send().
-    void send(wire::Request request, SteadyTime deadline, Done done);
+    /// The same with a callback, never called from inside send(). The request is not needed after the call: it may be in an arena.
+    void send(wire::Request&& request, SteadyTime deadline, Done done);
 
     /// Gives up the stream, as after a batch that storage refused: everything in flight gets Disconnected, then reconnects.
     void reset(Error reason);

@@ -1,5 +1,7 @@
 #include "plugins/storage-sqlite/sqlite_storage.h"
 
+#include <sqlite3.h>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -136,6 +138,9 @@ Result<Connection> open_reader(const Settings& settings) {
 } // namespace
 
 Result<std::unique_ptr<plugin::Storage>> open_storage(const Settings& settings) {
+    // Nobody reads the statistics of SQLite's allocator, and they cost a lock for each allocation. Once
+    // SQLite is in use this is refused, and they stay.
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     KEYMELD_CHECK(prepare_file(settings.path));
     KEYMELD_TRY(FileLock lock, FileLock::take(settings.path));
     KEYMELD_TRY(Connection writer, open_writer(settings));
