@@ -1,6 +1,8 @@
 #include "appliance/cli/pin_prompt.h"
 
+#include <array>
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -11,6 +13,32 @@
 
 namespace keymeld::cli {
 namespace {
+
+volatile std::sig_atomic_t g_signal = 0;
+
+/// While it lives, a signal that would end the program ends the reading of a PIN first: the terminal must not stay silent. Then it is raised again.
+class Signals {
+  public:
+    Signals() {
+        g_signal = 0;
+        struct sigaction note {};
+        note.sa_handler = [](int number) { g_signal = number; };
+        for (std::size_t i = 0; i < kNumbers.size(); ++i)
+            ::sigaction(kNumbers[i], &note, &m_before[i]);
+    }
+    Signals(const Signals&) = delete;
+    Signals& operator=(const Signals&) = delete;
+    ~Signals() {
+        for (std::size_t i = 0; i < kNumbers.size(); ++i)
+            ::sigaction(kNumbers[i], &m_before[i], nullptr);
+        if (g_signal != 0)
+            ::raise(static_cast<int>(g_signal));
+    }
+
+  private:
+    static constexpr std::array kNumbers{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    std::array<struct sigaction, kNumbers.size()> m_before{};
+};
 
 class Terminal {
   public:
@@ -37,6 +65,8 @@ class Terminal {
         secure::SecretBytes typed(client::kMaxPin + 1);
         std::size_t size = 0;
         for (;;) {
+            if (g_signal != 0)
+                return fail(Errc::Cancelled, "interrupted");
             std::uint8_t byte = 0;
             const ssize_t got = ::read(m_fd, &byte, 1);
             if (got < 0 && errno == EINTR)
@@ -63,6 +93,7 @@ class Terminal {
 Result<secure::SecretBytes> ask_pin(const std::filesystem::path& file, std::string_view question, bool twice) {
     if (!file.empty())
         return client::read_pin_file(file);
+    const Signals signals; // outlives the terminal's silence
     Terminal terminal;
     KEYMELD_TRY(auto pin, terminal.ask(std::string(question) + ": "));
     if (!twice)

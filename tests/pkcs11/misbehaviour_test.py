@@ -1,17 +1,19 @@
 """What goes wrong in real life: appliances that are away, slow or refused approvals, forks, threads, damaged stores, hostile callers."""
 import ctypes
+import fcntl
 import os
 import re
 import socket
 import sqlite3
 import subprocess
 import sys
+import termios
 import threading
 import time
 import unittest
 
 import cryptoki as ck
-from rig import G, MODULE, N, PIN, Rig, add, ecdsa_verifies, even_point, multiply, schnorr_verifies, tagged
+from rig import G, KEYMELD, MODULE, N, PIN, Rig, add, ecdsa_verifies, even_point, multiply, schnorr_verifies, tagged
 
 ULONG = ctypes.c_ulong
 
@@ -312,6 +314,22 @@ class Misbehaviour(unittest.TestCase):
             self.module.must("C_Login", session, 1, None, 0)
         finally:
             self.rig.configure("sign_timeout: 2\ngenerate_keys: true")
+
+    def test_interrupted_question_gives_the_terminal_back(self):
+        master, slave = os.openpty()
+        shown = termios.tcgetattr(slave)[3] & termios.ECHO
+        self.assertTrue(shown)
+        asking = subprocess.Popen([KEYMELD, "credentials", "passwd", "--store", self.rig.path("treasury.credentials")], stdin=slave, stdout=slave,
+                                  stderr=slave, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        said = b""
+        while b"PIN of" not in said:
+            said += os.read(master, 1000)
+        self.assertFalse(termios.tcgetattr(slave)[3] & termios.ECHO, "what is typed would be shown")
+        os.write(master, b"corr\x03")
+        self.assertNotEqual(asking.wait(timeout=20), 0)
+        self.assertTrue(termios.tcgetattr(slave)[3] & termios.ECHO)
+        os.close(master)
+        os.close(slave)
 
     def test_change_of_pin(self):
         def set_pin(old, new):
