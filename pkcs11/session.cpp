@@ -32,7 +32,7 @@ std::optional<CK_RV> check_buffer(std::optional<Operation>& operation, const uns
 }
 
 /// Parameters of a mechanism: none but those of Schnorr.
-CK_RV read_schnorr_params(const CK_MECHANISM& mechanism, bool single_key, SignOperation& out) {
+CK_RV read_schnorr_params(const CK_MECHANISM& mechanism, bool single_key, std::optional<TaprootTweak>& out) {
     if (mechanism.pParameter == nullptr && mechanism.ulParameterLen == 0)
         return CKR_OK;
     SchnorrParams params{};
@@ -47,10 +47,10 @@ CK_RV read_schnorr_params(const CK_MECHANISM& mechanism, bool single_key, SignOp
     // A MuSig2 key has the tweak of its keygen.
     if (!single_key)
         return CKR_MECHANISM_PARAM_INVALID;
-    out.taproot = true;
+    out.emplace();
     if (params.merkle_root != nullptr) {
-        out.merkle_root.emplace();
-        std::memcpy(out.merkle_root->data(), params.merkle_root, 32);
+        out->merkle_root.emplace();
+        std::memcpy(out->merkle_root->data(), params.merkle_root, 32);
     }
     return CKR_OK;
 }
@@ -162,7 +162,7 @@ CK_RV Session::sign_init(const CK_MECHANISM* mechanism, CK_OBJECT_HANDLE handle)
     operation.mechanism = mechanism->mechanism;
     operation.key = handle;
     if (schnorr) {
-        if (const CK_RV code = read_schnorr_params(*mechanism, key.stored.kind == client::KeyKind::Single, operation); code != CKR_OK)
+        if (const CK_RV code = read_schnorr_params(*mechanism, key.stored.kind == client::KeyKind::Single, operation.taproot); code != CKR_OK)
             return code;
     } else if (mechanism->ulParameterLen != 0) {
         return CKR_MECHANISM_PARAM_INVALID;
@@ -266,21 +266,33 @@ CK_RV Session::verify_init(const CK_MECHANISM* mechanism, CK_OBJECT_HANDLE handl
         return CKR_OPERATION_ACTIVE;
     if (!is_signature_mechanism(mechanism->mechanism))
         return CKR_MECHANISM_INVALID;
-    if (mechanism->ulParameterLen != 0)
-        return CKR_MECHANISM_PARAM_INVALID;
     const Token::Held held = m_token->find(handle);
     if (!held.found())
         return CKR_KEY_HANDLE_INVALID;
     if (held.object.object_class() != CKO_PUBLIC_KEY)
         return CKR_KEY_TYPE_INCONSISTENT;
     const bool schnorr = mechanism->mechanism == CKM_KEYMELD_SCHNORR_BIP340;
-    if (held.object.found.key != nullptr && held.object.found.key->stored.kind == client::KeyKind::MuSig2 && !schnorr)
+    const bool musig = held.object.found.key != nullptr && held.object.found.key->stored.kind == client::KeyKind::MuSig2;
+    if (musig && !schnorr)
         return CKR_KEY_TYPE_INCONSISTENT;
     VerifyOperation operation{mechanism->mechanism,
                               held.session_object ? *held.session_object->public_key : held.object.found.key->stored.public_key,
                               std::nullopt,
                               {},
                               false};
+    if (schnorr) {
+        std::optional<TaprootTweak> taproot;
+        if (const CK_RV code = read_schnorr_params(*mechanism, !musig, taproot); code != CKR_OK)
+            return code;
+        if (taproot) {
+            const auto output = client::taproot_output_key(operation.key, taproot->merkle_root);
+            if (!output)
+                return CKR_MECHANISM_PARAM_INVALID;
+            operation.key = *output;
+        }
+    } else if (mechanism->ulParameterLen != 0) {
+        return CKR_MECHANISM_PARAM_INVALID;
+    }
     if (mechanism->mechanism == CKM_ECDSA_SHA256)
         operation.digest.emplace();
     m_verify = std::move(operation);

@@ -11,6 +11,11 @@
 
 namespace keymeld::pkcs11 {
 
+/// SchnorrParams, read.
+struct TaprootTweak {
+    std::optional<ByteArray<32>> merkle_root;
+};
+
 /// What C_SignInit prepared. The key stays usable to its end, also after a logout in between, which makes C_Sign fail.
 struct SignOperation {
     CK_MECHANISM_TYPE mechanism = 0;
@@ -18,8 +23,7 @@ struct SignOperation {
     std::optional<client::Sha256> digest; ///< mechanisms that hash
     Bytes data;                           ///< others, from C_SignUpdate
     bool updated = false;
-    bool taproot = false;                 ///< SchnorrParams
-    std::optional<ByteArray<32>> merkle_root;
+    std::optional<TaprootTweak> taproot;
 };
 
 struct VerifyOperation {

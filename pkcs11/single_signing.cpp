@@ -113,8 +113,8 @@ Async<Result<SignOutcome>> single_sign(client::SingleKeys& keys, const client::S
     const bool schnorr = operation.mechanism == CKM_KEYMELD_SCHNORR_BIP340;
     const auto type = schnorr ? bitcoin::SignatureType::SchnorrBip340 : bitcoin::SignatureType::Ecdsa;
     client::SignOptions options;
-    if (operation.taproot && operation.merkle_root)
-        options.tweak = {bitcoin::TweakType::TaprootWithMerkleRoot, *operation.merkle_root};
+    if (operation.taproot && operation.taproot->merkle_root)
+        options.tweak = {bitcoin::TweakType::TaprootWithMerkleRoot, *operation.taproot->merkle_root};
     else if (operation.taproot)
         options.tweak = {bitcoin::TweakType::UnspendableTaproot, {}};
     // One request, repeated as it is: what was signed already is answered again.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/bitcoin/schnorr.h"
+#include "core/bitcoin/taproot.h"
 #include "core/crypto/ecdsa.h"
 
 namespace keymeld::client {
@@ -26,6 +27,13 @@ void negate(std::span<std::uint8_t, 32> s) {
 ByteArray<32> sha256(ByteView data) { return crypto::sha256(data); }
 
 ByteArray<65> uncompressed(const bitcoin::PlainPubKey& key) { return key.uncompressed(); }
+
+Result<bitcoin::PlainPubKey> taproot_output_key(const bitcoin::PlainPubKey& key, const std::optional<ByteArray<32>>& merkle_root) {
+    KEYMELD_TRY(const auto output, bitcoin::taproot_output(bitcoin::XOnlyPubKey::from(key), merkle_root));
+    ByteArray<33> even{0x02};
+    std::copy(output.key.bytes().begin(), output.key.bytes().end(), even.begin() + 1);
+    return bitcoin::PlainPubKey::parse(even);
+}
 
 Status verify_ecdsa(const bitcoin::PlainPubKey& key, const ByteArray<32>& hash, ByteView signature64) {
     crypto::EcdsaSignature signature{};

@@ -395,14 +395,22 @@ class Misbehaviour(unittest.TestCase):
         class Taproot(ctypes.Structure):
             _fields_ = [("version", ck.ULONG), ("flags", ck.ULONG), ("root", ctypes.c_char_p), ("length", ck.ULONG)]
 
-        def sign(root, version=1, flags=1, length=None):
+        def init(function, handle, root, version=1, flags=1, length=None):
             parameter = Taproot(version, flags, root or None, len(root) if length is None else length)
             mechanism = ck.Mechanism(ck.CKM_SCHNORR, ctypes.cast(ctypes.byref(parameter), ctypes.c_void_p), ctypes.sizeof(parameter))
-            code = self.module.call("C_SignInit", self.session, ctypes.byref(mechanism), key)
+            return self.module.call(function, self.session, ctypes.byref(mechanism), handle)
+
+        def sign(root, **fields):
+            code = init("C_SignInit", key, root, **fields)
             return self.module.sign_only(self.session, digest) if code == ck.OK else (code, b"")
+
+        def verify(root):
+            self.assertEqual(init("C_VerifyInit", public, root), ck.OK)
+            return self.module.call("C_Verify", self.session, digest, 32, signature, 64)
 
         self.module.generate(self.session, "tap")
         key, digest = self.module.key(self.session, "tap"), os.urandom(32)
+        public = self.module.key(self.session, "tap", private=False)
         internal = self.module.point(self.session, "tap")[1:33]
         for root in (b"", os.urandom(32)):
             tweak = int.from_bytes(tagged("TapTweak", internal + root), "big") % N
@@ -411,6 +419,12 @@ class Misbehaviour(unittest.TestCase):
             self.assertEqual(code, ck.OK)
             self.assertTrue(schnorr_verifies(output, digest, signature))
             self.assertFalse(schnorr_verifies(internal, digest, signature))
+            # The module verifies with the parameter that it signed with, and with no other.
+            self.assertEqual(verify(root), ck.OK)
+            self.assertEqual(verify(os.urandom(32)), ck.SIGNATURE_INVALID)
+            self.assertEqual(self.module.verify(self.session, public, digest, signature), ck.SIGNATURE_INVALID)
+        aggregate = self.module.key(self.session, "aggregate", private=False)
+        self.assertEqual(init("C_VerifyInit", aggregate, b""), ck.MECHANISM_PARAM_INVALID)
         for wrong in ({"version": 2}, {"flags": 2}, {"length": 31}):
             self.assertEqual(sign(os.urandom(32), **wrong)[0], ck.MECHANISM_PARAM_INVALID, wrong)
         self.rig.keymeld("credentials", "remove", "--store", "treasury.credentials", "--pin-file", self.rig.pin_file, "--label", "tap")
