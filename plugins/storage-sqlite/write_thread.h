@@ -35,7 +35,7 @@ class WriteThread {
     /// the next commit waits this long for more company; a batch alone never waits.
     static constexpr std::size_t kCrowd = 6;
     static constexpr std::size_t kFullGroup = 96;
-    static constexpr std::chrono::microseconds kGather{1500};
+    static constexpr std::chrono::microseconds kGather{2500};
 
     struct Job {
         Job() = default;
