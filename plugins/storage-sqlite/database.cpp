@@ -210,4 +210,22 @@ bool Connection::in_transaction() const {
     return sqlite3_get_autocommit(m_handle.get()) == 0;
 }
 
+void Connection::watch_log(std::uint64_t& pages) {
+    const auto note = [](void* where, sqlite3*, const char*, int count) {
+        *static_cast<std::uint64_t*>(where) = static_cast<std::uint64_t>(count);
+        return SQLITE_OK;
+    };
+    sqlite3_wal_hook(m_handle.get(), note, &pages);
+}
+
+Result<Connection::Log> Connection::move_log() {
+    int pages = 0;
+    int moved = 0;
+    const int code = sqlite3_wal_checkpoint_v2(m_handle.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                               &pages, &moved);
+    if (code != SQLITE_OK)
+        return sqlite_error(code, "checkpoint");
+    return Log{static_cast<std::uint64_t>(pages), static_cast<std::uint64_t>(moved)};
+}
+
 } // namespace keymeld::storage_sqlite

@@ -148,6 +148,17 @@ class Connection {
     /// False after SQLite gave up a transaction by itself, as it does when the disk is full.
     bool in_transaction() const;
 
+    /// From now on `pages`, which must outlive the connection, is the length of the write-ahead log
+    /// after each commit of this connection, and SQLite does not move the log into the file by
+    /// itself.
+    void watch_log(std::uint64_t& pages);
+    struct Log {
+        std::uint64_t pages = 0;
+        std::uint64_t moved = 0; ///< of them, into the file
+    };
+    /// Moves as much of the log into the file as nobody is using, without making anybody wait.
+    Result<Log> move_log();
+
   private:
     struct Close {
         void operator()(sqlite3* handle) const;

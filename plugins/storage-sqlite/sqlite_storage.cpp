@@ -113,8 +113,7 @@ Result<Connection> open_writer(const Settings& settings) {
     KEYMELD_CHECK(
         connection.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
                         "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON; "
-                        "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864; "
-                        "PRAGMA wal_autocheckpoint = 4000"));
+                        "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864"));
     KEYMELD_CHECK(connection.exec(cache_pragma(settings)));
     KEYMELD_CHECK(migrate(connection));
     // The file lock is ours, so whoever held these leases is gone.
@@ -124,6 +123,15 @@ Result<Connection> open_writer(const Settings& settings) {
         "'collecting_participants' AND owner IS NOT NULL; "
         "UPDATE signings SET owner = NULL, lease_until = NULL WHERE status NOT IN ('completed', "
         "'failed') AND owner IS NOT NULL; COMMIT"));
+    return connection;
+}
+
+Result<Connection> open_checkpoints(const Settings& settings) {
+    KEYMELD_TRY(
+        Connection connection,
+        Connection::open(settings.path, Connection::Access::ReadWrite, settings.busy_timeout_ms));
+    KEYMELD_CHECK(connection.exec("PRAGMA synchronous = FULL"));
+    KEYMELD_CHECK(connection.first_number("PRAGMA user_version")); // has it find the log
     return connection;
 }
 
@@ -145,7 +153,10 @@ Result<std::unique_ptr<plugin::Storage>> open_storage(const Settings& settings) 
     KEYMELD_TRY(FileLock lock, FileLock::take(settings.path));
     KEYMELD_TRY(Connection writer, open_writer(settings));
     KEYMELD_TRY(Connection reader, open_reader(settings));
-    KEYMELD_TRY(auto write_thread, WriteThread::start(std::move(writer)));
+    KEYMELD_TRY(Connection checkpoints, open_checkpoints(settings));
+    KEYMELD_TRY(auto write_thread,
+                WriteThread::start(std::move(writer),
+                                   CheckpointThread::start(std::move(checkpoints))));
     KEYMELD_TRY(auto read_thread, ReadThread::start(std::move(reader)));
     return std::unique_ptr<plugin::Storage>(std::make_unique<SqliteStorage>(
         std::move(lock), std::move(write_thread), std::move(read_thread)));

@@ -14,8 +14,10 @@ bool concerns_batch_alone(Errc code) {
 
 } // namespace
 
-Result<std::unique_ptr<WriteThread>> WriteThread::start(Connection connection) {
-    std::unique_ptr<WriteThread> out(new WriteThread(std::move(connection)));
+Result<std::unique_ptr<WriteThread>> WriteThread::start(Connection connection,
+                                                      std::unique_ptr<CheckpointThread> checkpoints) {
+    std::unique_ptr<WriteThread> out(
+        new WriteThread(std::move(connection), std::move(checkpoints)));
     Connection& db = out->m_connection;
     KEYMELD_TRY(Mutator mutator, Mutator::create(db));
     out->m_mutator = std::make_unique<Mutator>(std::move(mutator));
@@ -107,6 +109,9 @@ void WriteThread::loop() {
         }
         last_group = group.size();
         run(group);
+        // What cannot be moved stays in the log, where it is safe.
+        if (m_checkpoints->tend(m_log_pages))
+            (void)m_connection.move_log();
     }
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "plugins/storage-sqlite/checkpoint_thread.h"
 #include "plugins/storage-sqlite/mutator.h"
 #include "plugins/storage-sqlite/reader.h"
 
@@ -18,7 +19,8 @@ class WriteThread {
   public:
     template <class T> using Callback = plugin::Storage::Callback<T>;
 
-    static Result<std::unique_ptr<WriteThread>> start(Connection connection);
+    static Result<std::unique_ptr<WriteThread>>
+    start(Connection connection, std::unique_ptr<CheckpointThread> checkpoints);
     /// Runs what was submitted before it returns.
     ~WriteThread();
 
@@ -51,7 +53,10 @@ class WriteThread {
         plugin::Unfinished unfinished{};
     };
 
-    explicit WriteThread(Connection connection) : m_connection(std::move(connection)) {}
+    explicit WriteThread(Connection connection, std::unique_ptr<CheckpointThread> checkpoints)
+        : m_checkpoints(std::move(checkpoints)), m_connection(std::move(connection)) {
+        m_connection.watch_log(m_log_pages);
+    }
     void submit(Job job);
     void loop();
     void wait_for_work(std::unique_lock<std::mutex>& lock, std::size_t last_group);
@@ -65,6 +70,8 @@ class WriteThread {
     void give_up(const std::optional<Lease>& lease_before);
     void note_flush_failure(const Error& error);
 
+    std::unique_ptr<CheckpointThread> m_checkpoints;
+    std::uint64_t m_log_pages = 0; // after the last commit
     Connection m_connection;
     std::unique_ptr<Mutator> m_mutator;
     std::unique_ptr<Reader> m_reader;

@@ -72,6 +72,35 @@ TEST_F(StorageConcurrency, BatchesThatWaitShareACommit) {
     close();
 }
 
+TEST_F(StorageConcurrency, TheLogIsMovedIntoTheFileWhileCommitsGoOn) {
+    constexpr std::uint64_t kBatches = 1000, kAtOnce = 20;
+    constexpr std::size_t kBlob = 100 * 1000; // 100 MB in all: six times what makes a log long
+    std::uint64_t failed = 0;
+    for (std::uint64_t n = 0; n < kBatches; n += kAtOnce) {
+        Countdown left(kAtOnce);
+        for (std::uint64_t i = n; i < n + kAtOnce; ++i)
+            storage().write(
+                {insert_keygen(i),
+                 PutSealed{{keygen_id(i), 0, 1, true, Bytes(kBlob, static_cast<std::uint8_t>(i))}}},
+                [&](Status done) {
+                    failed += !done;
+                    left.one();
+                });
+        EXPECT_TRUE(n == 0 || sealed_states(n - 1, 0).size() == 1); // beside the commits
+        left.wait();
+    }
+    EXPECT_EQ(failed, 0u);
+    EXPECT_GT(std::filesystem::file_size(file()), kBatches * kBlob / 4);
+    EXPECT_LT(std::filesystem::file_size(file().string() + "-wal"), 70'000'000u);
+    reopened();
+    for (std::uint64_t n = 0; n < kBatches; n += 37) {
+        const auto states = sealed_states(n, 0);
+        ASSERT_EQ(states.size(), 1u) << n;
+        EXPECT_EQ(states[0].blob, Bytes(kBlob, static_cast<std::uint8_t>(n)));
+    }
+    EXPECT_EQ(query("PRAGMA integrity_check"), std::vector<std::string>({"ok"}));
+}
+
 TEST_F(StorageConcurrency, AConflictHurtsNobodyElseInTheGroup) {
     constexpr int kBatches = 1000;
     must({insert_keygen(0)});
