@@ -83,6 +83,8 @@ Status VhostUserNsm::serve() {
             if (::read(m_kick.get(), &count, sizeof count) < 0 && errno != EAGAIN)
                 return system_error("reading a kick");
             KEYMELD_CHECK(process_queue());
+        } else if (waiting[1].revents != 0) {
+            return broken("a kick descriptor that is dead: it would be polled for ever");
         }
         if (waiting[0].revents != 0) {
             Message message;

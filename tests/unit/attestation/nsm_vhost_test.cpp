@@ -415,6 +415,14 @@ INSTANTIATE_TEST_SUITE_P(
         Attack{"QueueTooLarge", [](Machine& m) { m.send(8, {512ull << 32}); }},
         Attack{"SecondQueue", [](Machine& m) { m.send(18, {1 | 1ull << 32}); }},
         Attack{"KickWithoutDescriptor", [](Machine& m) { m.send(12, {0}); }},
+        Attack{"KickDescriptorThatIsDead",
+               [](Machine& m) {
+                   int ends[2];
+                   ASSERT_EQ(::pipe(ends), 0);
+                   ::close(ends[1]);
+                   m.send(12, {0}, ends[0]);
+                   ::close(ends[0]);
+               }},
         Attack{"MemoryBeyondItsFile",
                [](Machine& m) {
                    const OwnedFd file(::memfd_create("small", MFD_CLOEXEC));
