@@ -1,6 +1,7 @@
 #include "pkcs11/channel.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace keymeld::pkcs11 {
 
@@ -20,11 +21,14 @@ constexpr std::size_t kMaxIdle = 64;
 
 ChannelPool::Lease ChannelPool::take(const client::Endpoint& endpoint) {
     std::shared_ptr<Channel> channel;
+    std::vector<std::shared_ptr<Channel>> to_elsewhere; // of a store that was replaced; closed without the lock
     {
         const std::lock_guard lock(m_mutex);
-        if (!m_idle.empty()) {
+        while (!m_idle.empty() && !channel) {
             channel = std::move(m_idle.back());
             m_idle.pop_back();
+            if (channel->rest().pool().endpoint() != endpoint)
+                to_elsewhere.push_back(std::exchange(channel, nullptr));
         }
     }
     if (!channel)

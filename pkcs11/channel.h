@@ -72,7 +72,7 @@ class Channel {
     bool m_dropped = false;
 };
 
-/// Channels to one appliance: as many as are used at the same time, kept for the next call.
+/// Channels to one appliance: as many as are used at the same time, kept for the next call to the same endpoint.
 class ChannelPool {
   public:
     /// A channel for the length of one call; goes back when the lease ends.

@@ -104,7 +104,11 @@ void Token::refresh(bool now) {
         if (!now && m_read_at + m_config.refresh > steady_clock::now())
             return;
         m_read_at = steady_clock::now();
-        if (file_state() == m_file)
+    }
+    const FileState state = file_state();
+    {
+        const std::lock_guard lock(m_mutex);
+        if (state == m_file)
             return;
     }
     read_store(false);

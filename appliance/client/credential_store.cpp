@@ -170,6 +170,15 @@ Status CredentialStore::create(const std::filesystem::path& path, StoreHeader he
 
 namespace {
 
+/// Where the store really is: a link to it stays a link, and all its names have one lock.
+Result<std::filesystem::path> real_path(const std::filesystem::path& path) {
+    std::error_code error;
+    auto out = std::filesystem::canonical(path, error);
+    if (error)
+        return file_error(path, error.message());
+    return out;
+}
+
 /// Holds `<path>.lock` for one change: the store itself is replaced, so a lock on it would be on a file that is gone.
 Result<int> lock_file(const std::filesystem::path& path) {
     const std::filesystem::path lock = path.string() + ".lock";
@@ -187,7 +196,8 @@ Result<int> lock_file(const std::filesystem::path& path) {
 
 } // namespace
 
-Status CredentialStore::update(const std::filesystem::path& path, const secure::SecretArray<32>& key, const Change& change) {
+Status CredentialStore::update(const std::filesystem::path& name, const secure::SecretArray<32>& key, const Change& change) {
+    KEYMELD_TRY(const auto path, real_path(name));
     KEYMELD_TRY(const int fd, lock_file(path));
     const Descriptor lock(fd);
     KEYMELD_TRY(const CredentialStore now, read(path));
@@ -197,7 +207,8 @@ Status CredentialStore::update(const std::filesystem::path& path, const secure::
     return replace(path, content, now.m_kdf, key, false);
 }
 
-Status CredentialStore::change_pin(const std::filesystem::path& path, ByteView old_pin, ByteView new_pin) {
+Status CredentialStore::change_pin(const std::filesystem::path& name, ByteView old_pin, ByteView new_pin) {
+    KEYMELD_TRY(const auto path, real_path(name));
     KEYMELD_TRY(const int fd, lock_file(path));
     const Descriptor lock(fd);
     KEYMELD_TRY(const CredentialStore now, read(path));

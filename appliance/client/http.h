@@ -33,6 +33,7 @@ struct Endpoint {
 
     /// "http://127.0.0.1:8080" or "https://host[:port]", without a path. `Errc::InvalidArgument`.
     static Result<Endpoint> parse(std::string_view url);
+    bool operator==(const Endpoint&) const = default;
     std::string text() const;
 };
 

@@ -272,6 +272,13 @@ class Misbehaviour(unittest.TestCase):
         done = subprocess.run([*limited, sys.executable, "-c", script], cwd=os.path.dirname(__file__), check=False, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_standard_error_that_nobody_reads(self):
+        script = ("import os, signal, cryptoki as ck\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\nread, write = os.pipe()\nos.dup2(write, 2)\n"
+                  "os.close(read)\nos.close(write)\nl = ck.Library()\nl.initialize()\n"
+                  "code = l.call('C_Login', l.open(), 1, b'wrong pin', 9)\nos._exit(0 if code == ck.PIN_INCORRECT else 1)\n")
+        done = subprocess.run([sys.executable, "-c", script], cwd=os.path.dirname(__file__), check=False)
+        self.assertEqual(done.returncode, 0, "-13: a line of the module ended the application")
+
     # ---- PINs, stores, configuration -------------------------------------------------------------------------------
 
     def test_pins_and_users(self):

@@ -120,6 +120,18 @@ TEST_F(CredentialStoreTest, StaysReadableWhateverItIsAskedToKeep) {
     EXPECT_FALSE(std::filesystem::exists(m_folder / "other"));
 }
 
+TEST_F(CredentialStoreTest, ChangesTheStoreBehindALinkAndNotTheLink) {
+    const auto real = m_folder / "elsewhere";
+    ASSERT_TRUE(CredentialStore::create(real, header(), as_bytes("1234"), {kMinKdfLogN}));
+    std::filesystem::create_symlink(real, path());
+    ASSERT_TRUE(add(Participant::generate(), "one"));
+    ASSERT_TRUE(CredentialStore::change_pin(path(), as_bytes("1234"), as_bytes("5678")));
+    EXPECT_TRUE(std::filesystem::is_symlink(path()));
+    EXPECT_EQ(CredentialStore::read(real)->header().keys.size(), 1u);
+    EXPECT_EQ(open_error("5678"), Errc::Internal) << "opened";
+    EXPECT_EQ(CredentialStore::change_pin(m_folder / "none", as_bytes("1234"), as_bytes("5678")).error().code, Errc::Io);
+}
+
 TEST_F(CredentialStoreTest, ChangesThePinAndTheSaltWithIt) {
     ASSERT_TRUE(CredentialStore::create(path(), header(), as_bytes("1234"), {kMinKdfLogN}));
     ASSERT_TRUE(add(Participant::generate(), "one"));

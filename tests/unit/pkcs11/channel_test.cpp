@@ -31,6 +31,21 @@ TEST(ChannelPool, KeepsNoChannelThatACallDidNotComeBackFrom) {
     EXPECT_EQ(lease->run<int>(seven()).value(), 7);
 }
 
+TEST(ChannelPool, TakesNoChannelToAnotherEndpoint) {
+    ChannelPool pool;
+    const auto endpoint_of = [&pool](const client::Endpoint& wanted) { return pool.take(wanted)->rest().pool().endpoint(); };
+    client::Endpoint here;
+    EXPECT_EQ(endpoint_of(here), here);
+    client::Endpoint moved = here;
+    moved.port = 9999;
+    EXPECT_EQ(endpoint_of(moved), moved) << "the credential store says so by now";
+    client::Endpoint pinned = moved;
+    pinned.tls = true;
+    pinned.certificate_sha256 = ByteArray<32>{1};
+    EXPECT_EQ(endpoint_of(pinned), pinned);
+    EXPECT_EQ(endpoint_of(here), here);
+}
+
 TEST(ChannelPool, RefusesEveryCallOnceItIsStopped) {
     ChannelPool pool;
     pool.stop();
