@@ -96,6 +96,8 @@ class Probe {
         m_out.pcrs = attestation::pcr_texts(document.pcrs);
         m_out.public_key = hello.public_key;
         m_out.key_epoch = hello.key_epoch;
+        m_out.sealing = hello.sealing;
+        m_out.incarnation = hello.incarnation;
         m_out.clock_offset_ms = static_cast<std::int64_t>(document.timestamp_ms) - static_cast<std::int64_t>(now);
         m_out.took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - m_started);
         return {};

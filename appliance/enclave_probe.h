@@ -28,6 +28,8 @@ struct EnclaveProbe {
     std::map<std::string, std::string> pcrs;
     ByteArray<33> public_key{};
     std::uint64_t key_epoch = 0;
+    std::string sealing;                 ///< how its key survives a restart: none, file, peer
+    std::uint64_t incarnation = 0;       ///< with peer sealing: 1, and one more after each restart
     std::string signer_version;
     std::uint64_t uptime_seconds = 0;
     std::uint32_t known_keygens = 0;

@@ -90,8 +90,10 @@ Status serve(const Options& options, PlatformBuilder& builder) {
     raise_memory_lock_limit();
     KEYMELD_CHECK(secure::harden_process(kLockedAtStart));
     KEYMELD_TRY(Platform platform, builder.build());
-    Signer signer(
-        {std::move(platform.identity), std::move(platform.nsm), std::move(platform.verifier)});
+    KEYMELD_TRY(EnclaveIdentity identity, platform.sealing->begin());
+    const std::string sealing(platform.sealing->name());
+    Signer signer({std::move(identity), std::move(platform.nsm), std::move(platform.verifier),
+                   std::move(platform.sealing)});
 
     boost::asio::io_context loop(1);
     KEYMELD_TRY(const auto listener,
@@ -109,6 +111,7 @@ Status serve(const Options& options, PlatformBuilder& builder) {
     log::info("signer", "started",
               {{"listen", protocol::describe(bound)},
                {"platform", builder.name()},
+               {"sealing", sealing},
                {"public_key", signer.identity().public_key().hex()},
                {"key_epoch", signer.identity().epoch()}});
 

@@ -1,5 +1,5 @@
-// What a signer program stands on: security module, trust anchor, measurements of peers, and its
-// key. Each program links one implementation: simulator/sim_platform.cpp (software module, own
+// What a signer program stands on: security module, trust anchor, measurements of peers, and how
+// its key survives. Each program links one implementation: simulator/sim_platform.cpp (software module, own
 // root; protects nothing) or image/nitro_platform.cpp (the real module and the pinned AWS root;
 // knows no other, and no option makes it).
 #pragma once
@@ -11,7 +11,7 @@
 #include "core/attestation/verifier.h"
 #include "core/base/result.h"
 #include "enclave/nsm/nsm_client.h"
-#include "enclave/signer/enclave_identity.h"
+#include "enclave/signer/sealing.h"
 
 namespace CLI {
 class App;
@@ -20,7 +20,7 @@ class App;
 namespace keymeld::enclave {
 
 struct Platform {
-    EnclaveIdentity identity;
+    std::unique_ptr<SealingProvider> sealing;
     std::unique_ptr<nsm::NsmClient> nsm;
     attestation::AttestationVerifier verifier;
 };

@@ -22,6 +22,7 @@ void write_json(json::Writer& w, const appliance::EnclaveProbe& probe) {
     if (probe.attested) {
         w.member("hardware", probe.hardware).member("image", probe.image);
         w.member("public_key", hex_encode(probe.public_key)).member("key_epoch", probe.key_epoch);
+        w.member("sealing", probe.sealing).member("incarnation", probe.incarnation);
         w.member("signer_version", probe.signer_version).member("uptime_seconds", probe.uptime_seconds);
         w.member("known_keygens", probe.known_keygens).key("pcrs").begin_object();
         for (const auto& [name, value] : probe.pcrs)
@@ -41,7 +42,7 @@ void print(const appliance::EnclaveProbe& probe) {
         std::cout << "FAILED  " << error->detail << "\n";
     else
         std::cout << "attested as \"" << probe.image << "\"" << (probe.hardware ? "" : " (simulator)") << "  key epoch "
-                  << probe.key_epoch << "  key " << hex_encode(probe.public_key) << "  up " << probe.uptime_seconds << " s\n";
+                  << probe.key_epoch << "  sealing " << probe.sealing << "  key " << hex_encode(probe.public_key) << "  up " << probe.uptime_seconds << " s\n";
 }
 
 int run(const Options& options) {

@@ -98,6 +98,16 @@ struct Metrics::Families {
                               .Help("1 if the enclave is attested and answers, else 0")
                               .Register(registry),
                               {"enclave_id"}};
+    Members<Counter> recoveries{prometheus::BuildCounter()
+                                    .Name("keymeld_enclave_key_recoveries_total")
+                                    .Help("Restarted enclaves whose key a peer handed over, or did not")
+                                    .Register(registry),
+                              {"enclave_id", "success"}};
+    Members<Gauge> key_holders{prometheus::BuildGauge()
+                                   .Name("keymeld_enclave_key_holders")
+                                   .Help("Enclaves that are up and could hand over this one's key after its restart")
+                                   .Register(registry),
+                              {"enclave_id"}};
     Members<Counter> requests{prometheus::BuildCounter()
                                   .Name("keymeld_api_requests_total")
                                   .Help("HTTP requests by route template")
@@ -175,6 +185,14 @@ void Metrics::on_session_error(engine::SessionType type, std::string_view error_
 
 void Metrics::on_enclave_health(std::uint32_t enclave_id, bool healthy) {
     m_families->health.get({std::to_string(enclave_id)}).Set(healthy ? 1 : 0);
+}
+
+void Metrics::on_enclave_recovery(std::uint32_t enclave_id, bool success) {
+    m_families->recoveries.get({std::to_string(enclave_id), success ? "true" : "false"}).Increment();
+}
+
+void Metrics::on_enclave_key_holders(std::uint32_t enclave_id, std::uint32_t count) {
+    m_families->key_holders.get({std::to_string(enclave_id)}).Set(count);
 }
 
 void Metrics::on_quota_violation() { m_families->quota.Increment(); }

@@ -44,6 +44,8 @@ class Metrics final : public engine::Observer {
     void on_active(engine::SessionType type, std::string_view state, std::int64_t change) override;
     void on_session_error(engine::SessionType type, std::string_view error_type) override;
     void on_enclave_health(std::uint32_t enclave_id, bool healthy) override;
+    void on_enclave_recovery(std::uint32_t enclave_id, bool success) override;
+    void on_enclave_key_holders(std::uint32_t enclave_id, std::uint32_t count) override;
     void on_quota_violation() override;
     void on_musig(std::string_view operation, bool success) override;
 

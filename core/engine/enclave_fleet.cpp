@@ -37,7 +37,10 @@ Status EnclaveFleet::open(std::map<std::uint32_t, std::unique_ptr<plugin::Transp
                 attestation::AttestationVerifier(std::move(*anchor), std::move(*policy)),
                 EnclaveNode::Events{
                     [this](std::uint32_t id, bool healthy) { health_changed(id, healthy); },
-                    [this](const EnclaveCallPtr& call, Result<wire::Response> result) { answered(call, std::move(result)); }}));
+                    [this](const EnclaveCallPtr& call, Result<wire::Response> result) { answered(call, std::move(result)); },
+                    [this](std::uint32_t id, protocol::SignerHello hello, std::function<void(Status)> done) {
+                        m_hub.identities.recover(id, std::move(hello), std::move(done));
+                    }}));
     }
     return {};
 }
@@ -72,6 +75,7 @@ std::vector<std::uint32_t> EnclaveFleet::healthy() const {
 
 void EnclaveFleet::health_changed(std::uint32_t id, bool healthy) {
     m_hub.observer.on_enclave_health(id, healthy);
+    m_hub.identities.enclave_health_changed(id);
     if (!healthy)
         return;
     for (const OneShot<bool>& waiting : std::exchange(m_awaited[id], {}))

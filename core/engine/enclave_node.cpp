@@ -18,6 +18,7 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kCallTimeout{10};
 constexpr std::chrono::seconds kPingInterval{2};
 constexpr std::chrono::milliseconds kCloseDelay{1000};
+constexpr std::chrono::seconds kRecoveryPatience{5};
 constexpr std::size_t kMaxWaiting = 65'536;
 constexpr std::size_t kCloseBatch = 512; // below what one CloseSigning may hold
 
@@ -45,6 +46,11 @@ wire::SealedUpdate* sealed_update(wire::Response& response) {
     case wire::Response::kCanary:
     case wire::Response::kChallenge:
     case wire::Response::kIntroducePeer:
+    case wire::Response::kEscrowIdentity:
+    case wire::Response::kKeepEscrow:
+    case wire::Response::kListEscrows:
+    case wire::Response::kHandOver:
+    case wire::Response::kTakeOver:
     case wire::Response::kDeleteKeygen:
     case wire::Response::kRestore:
     case wire::Response::kAuthenticate:
@@ -67,16 +73,23 @@ EnclaveNode::EnclaveNode(asio::io_context& loop, TimerQueue& timers, KnownKeys& 
     // Some room beyond what pump() allows, for pings and closes.
     options.max_in_flight = max_in_flight + 16 * kCloseBatch + 16;
     m_link = std::make_unique<protocol::EnclaveLink>(
-        loop,
-        [shared = m_transport](asio::any_io_executor executor, SteadyTime deadline,
-                               std::function<void(Result<protocol::Socket>)> done) {
-            shared->connect(std::move(executor), deadline, std::move(done));
-        },
+        loop, connector(),
         protocol::LinkEvents{
             [this](const protocol::SignerHello& hello, std::function<void(Status)> done) { verify(hello, std::move(done)); },
             [this](const protocol::SignerHello&) { on_up(); },
             [this](const protocol::LinkDown& down) { on_down(down); }},
         options);
+}
+
+protocol::Connector EnclaveNode::connector() const {
+    return [shared = m_transport](asio::any_io_executor executor, SteadyTime deadline,
+                                  std::function<void(Result<protocol::Socket>)> done) {
+        shared->connect(std::move(executor), deadline, std::move(done));
+    };
+}
+
+std::unique_ptr<protocol::EnclaveLink> EnclaveNode::side_link(protocol::LinkEvents events) const {
+    return std::make_unique<protocol::EnclaveLink>(m_loop, connector(), std::move(events));
 }
 
 void EnclaveNode::start() { m_link->start(); }
@@ -95,33 +108,75 @@ void EnclaveNode::stop() {
 
 // ---- Who it is ------------------------------------------------------------------------------------------------------
 
-void EnclaveNode::verify(const protocol::SignerHello& hello, std::function<void(Status)> done) {
+Result<attestation::VerifiedAttestation> EnclaveNode::attested(const protocol::SignerHello& hello) const {
     attestation::Expectations expected;
     expected.nonce = to_bytes(hello.nonce);
     expected.public_key = to_bytes(hello.public_key);
     expected.now_ms = unix_millis();
-    const auto verified = m_verifier.verify(hello.attestation_document, expected);
+    auto verified = m_verifier.verify(hello.attestation_document, expected);
     if (!verified)
-        return done(verified.error());
+        return verified;
     const auto binding = attestation::key_binding(*verified);
     if (!binding)
-        return done(binding.error());
+        return binding.error();
     if (binding->key_epoch != hello.key_epoch || binding->public_key != hello.public_key)
-        return done(fail(Errc::AttestationRefused, "the signer's hello and its attestation document differ"));
-    // Within one life of the appliance a change is refused without asking storage: nothing here may accept it.
-    if (m_proof && (m_proof->hello.public_key != hello.public_key || m_proof->hello.key_epoch != hello.key_epoch))
-        return done(fail(Errc::AttestationRefused, "the enclave's key changed while the appliance was running"));
+        return fail(Errc::AttestationRefused, "the signer's hello and its attestation document differ");
+    return verified;
+}
+
+void EnclaveNode::verify(const protocol::SignerHello& hello, std::function<void(Status)> done) {
+    const auto verified = attested(hello);
+    if (!verified)
+        return done(verified.error());
     spawn(m_loop, "confirm_enclave_key", confirm(hello, verified->document().pcrs, std::move(done)));
 }
 
+Async<Status> EnclaveNode::known(protocol::SignerHello hello, std::optional<std::uint64_t> accepted_epoch) {
+    // Within one life of the appliance a change is refused without asking storage: nothing here may accept it.
+    if (m_proof && (m_proof->hello.public_key != hello.public_key || m_proof->hello.key_epoch != hello.key_epoch))
+        co_return fail(Errc::AttestationRefused, "the enclave's key changed while the appliance was running");
+    co_return co_await m_known_keys.confirm(m_config.id, hello.public_key, hello.key_epoch, accepted_epoch,
+                                            steady_clock::now() + kCallTimeout);
+}
+
 Async<void> EnclaveNode::confirm(protocol::SignerHello hello, attestation::PcrSet pcrs, std::function<void(Status)> done) {
-    const Status known = co_await m_known_keys.confirm(m_config.id, hello.public_key, hello.key_epoch,
-                                                       m_config.accept_key_epoch, steady_clock::now() + kCallTimeout);
+    // Its peers may hold the key that it had: only if they do not, the operator's word for another one counts.
+    const bool hopeful = hello.may_take_over && !given_up(hello.boot_id);
+    Status status = co_await known(hello, hopeful ? std::nullopt : m_config.accept_key_epoch);
     if (m_stopped)
         co_return;
-    if (known)
+    if (status) {
+        m_recovery.reset();
         m_proof = EnclaveProof{std::move(hello), std::move(pcrs)};
-    done(known);
+    } else if (status.error().code == Errc::AttestationRefused && hello.may_take_over) {
+        begin_recovery(hello);
+        if (hopeful)
+            status = fail(Errc::EnclaveUnavailable, "it lost its key with a restart, and its peers are asked for it");
+    }
+    done(status);
+}
+
+bool EnclaveNode::given_up(const Uuid& boot_id) const {
+    // At the start of the appliance a peer that holds the key may be up a moment later than this enclave.
+    return m_recovery && m_recovery->boot_id == boot_id && m_recovery->nobody_holds_it &&
+           steady_clock::now() - m_recovery->since >= kRecoveryPatience;
+}
+
+void EnclaveNode::begin_recovery(const protocol::SignerHello& hello) {
+    if (!m_recovery || m_recovery->boot_id != hello.boot_id)
+        m_recovery = Recovery{hello.boot_id, steady_clock::now(), false, false};
+    if (std::exchange(m_recovery->under_way, true))
+        return;
+    m_events.recover(id(), hello, [this, boot_id = hello.boot_id](const Status& status) { end_recovery(boot_id, status); });
+}
+
+void EnclaveNode::end_recovery(const Uuid& boot_id, const Status& status) {
+    if (m_stopped || !m_recovery || m_recovery->boot_id != boot_id)
+        return;
+    m_recovery->under_way = false;
+    if (status)
+        return m_link->connect_now();
+    m_recovery->nobody_holds_it = status.error().code == Errc::AttestationRefused;
 }
 
 void EnclaveNode::on_up() {
@@ -131,7 +186,8 @@ void EnclaveNode::on_up() {
     m_was_down_logged = false;
     log::info("enclave", "up",
               {{"enclave", id()}, {"by", m_transport->describe()}, {"restarted", restarted},
-               {"key_epoch", m_proof->hello.key_epoch}, {"version", m_proof->hello.signer_version}});
+               {"key_epoch", m_proof->hello.key_epoch}, {"sealing", m_proof->hello.sealing},
+               {"incarnation", m_proof->hello.incarnation}, {"version", m_proof->hello.signer_version}});
     m_events.health(id(), true);
     ping();
     pump();

@@ -28,6 +28,8 @@ class EnclaveNode {
         std::function<void(std::uint32_t id, bool healthy)> health;
         /// An answer to a submitted call. The fleet repairs and repeats, or tells the one who asked.
         std::function<void(const EnclaveCallPtr&, Result<wire::Response>)> answered;
+        /// The enclave has lost its key with a restart and would take it back: as IdentityKeeper::recover().
+        std::function<void(std::uint32_t id, protocol::SignerHello, std::function<void(Status)>)> recover;
     };
 
     EnclaveNode(asio::io_context& loop, TimerQueue& timers, KnownKeys& known_keys, const config::Enclave& config,
@@ -51,12 +53,21 @@ class EnclaveNode {
     bool healthy() const { return m_link->up(); }
     /// Of the last hello that was accepted; null if there was none.
     const EnclaveProof* proof() const { return m_proof ? &*m_proof : nullptr; }
+    /// The document of `hello`, verified as that of every stream to this enclave.
+    Result<attestation::VerifiedAttestation> attested(const protocol::SignerHello& hello) const;
+    /// Another link to it, beside its stream.
+    std::unique_ptr<protocol::EnclaveLink> side_link(protocol::LinkEvents events) const;
     EnclaveView view() const;
     std::size_t waiting() const { return m_queue.size(); }
 
   private:
     void verify(const protocol::SignerHello& hello, std::function<void(Status)> done);
     Async<void> confirm(protocol::SignerHello hello, attestation::PcrSet pcrs, std::function<void(Status)> done);
+    Async<Status> known(protocol::SignerHello hello, std::optional<std::uint64_t> accepted_epoch);
+    bool given_up(const Uuid& boot_id) const;
+    void begin_recovery(const protocol::SignerHello& hello);
+    void end_recovery(const Uuid& boot_id, const Status& status);
+    protocol::Connector connector() const;
     void on_up();
     void on_down(const protocol::LinkDown& down);
     void ping();
@@ -76,6 +87,14 @@ class EnclaveNode {
     std::unique_ptr<protocol::EnclaveLink> m_link;
     std::optional<EnclaveProof> m_proof;
     std::optional<Uuid> m_boot_id;
+    /// Of an enclave that came without its key.
+    struct Recovery {
+        Uuid boot_id;
+        SteadyTime since{};
+        bool under_way = false;
+        bool nobody_holds_it = false;
+    };
+    std::optional<Recovery> m_recovery;
     std::deque<EnclaveCallPtr> m_queue;
     std::unordered_map<KeygenId, std::vector<SigningId>> m_closes;
     std::size_t m_close_count = 0;

@@ -12,6 +12,8 @@ class NullObserver final : public Observer {
     void on_active(SessionType, std::string_view, std::int64_t) override {}
     void on_session_error(SessionType, std::string_view) override {}
     void on_enclave_health(std::uint32_t, bool) override {}
+    void on_enclave_recovery(std::uint32_t, bool) override {}
+    void on_enclave_key_holders(std::uint32_t, std::uint32_t) override {}
     void on_quota_violation() override {}
     void on_musig(std::string_view, bool) override {}
 };
@@ -27,13 +29,14 @@ Hub::Hub(asio::io_context& the_loop, const config::Config& the_config, Parts par
     : loop(the_loop), config(the_config), observer(or_null(the_observer)), tweak(std::move(parts.tweak)),
       transports(std::move(parts.transports)), timers(the_loop), store(the_loop, timers, std::move(parts.storage)),
       locks(the_loop, timers), known_keys(store), fleet(*this), sealed(*this), keygens(*this), signings(*this),
-      cleaner(*this) {}
+      cleaner(*this), identities(*this) {}
 
 Hub::~Hub() = default;
 
 void Hub::shut_down() {
     stopping = true;
     fleet.stop();
+    identities.stop();
     keygens.stop();
     signings.stop();
     sealed.stop();

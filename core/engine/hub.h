@@ -8,6 +8,7 @@
 #include "core/engine/cleaner.h"
 #include "core/engine/enclave_fleet.h"
 #include "core/engine/engine.h"
+#include "core/engine/identity_keeper.h"
 #include "core/engine/keyed_lock.h"
 #include "core/engine/keygen_table.h"
 #include "core/engine/known_keys.h"
@@ -42,6 +43,7 @@ struct Hub : std::enable_shared_from_this<Hub> {
     KeygenTable keygens;
     SigningTable signings;
     Cleaner cleaner;
+    IdentityKeeper identities;
     std::unordered_map<KeyId, std::uint64_t> reserved_keys; ///< not used yet, and until when they may be
     std::uint32_t next_key_enclave = 0;                     ///< single keys go round the enclaves
     bool started = false;

@@ -62,4 +62,20 @@ Async<Status> KnownKeys::confirm(std::uint32_t id, ByteArray<33> key, std::uint6
     co_return fail(Errc::AttestationRefused, "enclave " + std::to_string(id) + " has changed its key too often");
 }
 
+Async<Result<bool>> KnownKeys::is_latest(std::uint32_t id, ByteArray<33> key, std::uint64_t epoch, SteadyTime deadline) {
+    bool matches_last = false;
+    for (std::uint64_t n = 1; n <= kMaxKeys; ++n) {
+        const Pin pin = pin_of(id, n, key, epoch);
+        plugin::ReadBatch question;
+        question.binding = pin.id;
+        const auto answer = co_await m_store.read(std::move(question), deadline);
+        if (!answer)
+            co_return answer.error();
+        if (!answer->binding)
+            break;
+        matches_last = answer->binding->first == pin.first_half && answer->binding->second == pin.second_half;
+    }
+    co_return matches_last;
+}
+
 } // namespace keymeld::engine

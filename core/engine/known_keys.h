@@ -20,6 +20,9 @@ class KnownKeys {
     Async<Status> confirm(std::uint32_t id, ByteArray<33> key, std::uint64_t epoch, std::optional<std::uint64_t> accepted_epoch,
                           SteadyTime deadline);
 
+    /// Whether this is the key, with this epoch, that enclave `id` is known with now. StorageFailed.
+    Async<Result<bool>> is_latest(std::uint32_t id, ByteArray<33> key, std::uint64_t epoch, SteadyTime deadline);
+
   private:
     Store& m_store;
 };

@@ -39,6 +39,9 @@ struct SignerHello {
     ByteArray<33> public_key{};         ///< ECIES key; must equal the attested one
     Bytes attestation_document;         ///< COSE_Sign1
     std::string signer_version;         ///< at most 64 printable ASCII characters
+    std::string sealing;                ///< how its key survives a restart: "none", "file", "peer"; the same form
+    bool may_take_over = false;         ///< its key is new and not in use: it would take over another from a peer
+    std::uint64_t incarnation = 0;      ///< of its key, from 1 with peer sealing
 };
 
 struct LinkDown {

@@ -19,6 +19,10 @@ static_assert(same<Request::kHello, Response::kHello>() && same<Request::kAttest
               same<Request::kPing, Response::kPing>() && same<Request::kCanary, Response::kCanary>() &&
               same<Request::kChallenge, Response::kChallenge>() &&
               same<Request::kIntroducePeer, Response::kIntroducePeer>() &&
+              same<Request::kEscrowIdentity, Response::kEscrowIdentity>() &&
+              same<Request::kKeepEscrow, Response::kKeepEscrow>() &&
+              same<Request::kListEscrows, Response::kListEscrows>() &&
+              same<Request::kHandOver, Response::kHandOver>() && same<Request::kTakeOver, Response::kTakeOver>() &&
               same<Request::kOpenKeygen, Response::kOpenKeygen>() &&
               same<Request::kJoinKeygen, Response::kJoinKeygen>() && same<Request::kRegister, Response::kRegister>() &&
               same<Request::kCompleteKeygen, Response::kCompleteKeygen>() &&
@@ -67,6 +71,9 @@ Status read_hello(const wire::Response& response, SignerHello& out) {
     std::copy(hello.public_key().begin(), hello.public_key().end(), out.public_key.begin());
     out.attestation_document = to_bytes(as_bytes(hello.attestation_document()));
     out.signer_version = plain_text(hello.signer_version());
+    out.sealing = plain_text(hello.sealing());
+    out.may_take_over = hello.may_take_over();
+    out.incarnation = hello.incarnation();
     return {};
 }
 

@@ -1,4 +1,9 @@
-#include "core/base/clock.h"
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
 #include "core/secure/process.h"
 #include "enclave/image/image_trust.h"
 #include "enclave/nsm/nsm_device.h"
@@ -19,6 +24,21 @@ Result<attestation::PcrPolicy> own_image(nsm::NsmClient& module) {
     return attestation::PcrPolicy::make({std::move(entry)});
 }
 
+/// What lies beside the signer in the second ramdisk, measured with it. An image without the file
+/// (scripts/build-image makes one for --sealing none) has its key sealed by its peers.
+Result<std::unique_ptr<SealingProvider>> image_sealing() {
+    const int file = ::open("/app/sealing", O_RDONLY | O_CLOEXEC);
+    if (file < 0 && errno == ENOENT)
+        return sealing_of("peer");
+    std::array<char, 32> text{};
+    const ssize_t size = file < 0 ? -1 : ::read(file, text.data(), text.size());
+    if (file >= 0)
+        ::close(file);
+    if (size < 0)
+        return fail(Errc::Io, "cannot read /app/sealing");
+    return sealing_of({text.data(), static_cast<std::size_t>(size)});
+}
+
 class NitroBuilder final : public PlatformBuilder {
   public:
     void add_options(CLI::App&) override {}
@@ -30,7 +50,8 @@ class NitroBuilder final : public PlatformBuilder {
         auto module = std::make_unique<nsm::NsmClient>(std::move(device));
         KEYMELD_TRY(auto policy, own_image(*module));
         KEYMELD_CHECK(stir_module_randomness(*module));
-        return Platform{EnclaveIdentity::generate(1, unix_seconds()), std::move(module),
+        KEYMELD_TRY(auto sealing, image_sealing());
+        return Platform{std::move(sealing), std::move(module),
                         attestation::AttestationVerifier(std::move(anchor), std::move(policy))};
     }
 

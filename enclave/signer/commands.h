@@ -23,9 +23,13 @@ class CompleteKeygen;
 class CompleteKeygenResult;
 class DeleteKey;
 class DeleteKeygen;
+class EscrowIdentity;
+class EscrowIdentityResult;
 class FailKeygen;
 class FailKeygenResult;
 class GenerateKey;
+class HandOver;
+class HandOverResult;
 class Hello;
 class HelloResult;
 class ImportKey;
@@ -33,8 +37,10 @@ class IntroducePeer;
 class IntroducePeerResult;
 class JoinKeygen;
 class JoinKeygenResult;
+class KeepEscrow;
 class KeepKey;
 class KeyResult;
+class ListEscrowsResult;
 class OpenKeygen;
 class OpenKeygenResult;
 class PingResult;
@@ -55,6 +61,8 @@ class SignRound2;
 class SignRound2Result;
 class SignSingle;
 class SignSingleResult;
+class TakeOver;
+class TakeOverResult;
 } // namespace keymeld::wire
 
 namespace keymeld::enclave {
@@ -67,6 +75,14 @@ Status canary(wire::CanaryResult& result);
 Status challenge(SignerCore& core, const Call& call, wire::ChallengeResult& result);
 Status introduce_peer(SignerCore& core, const Call& call, const wire::IntroducePeer& request,
                       wire::IntroducePeerResult& result);
+
+// sealing_commands.cpp
+Status escrow_identity(SignerCore& core, const wire::EscrowIdentity& request,
+                       wire::EscrowIdentityResult& result);
+Status keep_escrow(SignerCore& core, const wire::KeepEscrow& request);
+Status list_escrows(const SignerCore& core, wire::ListEscrowsResult& result);
+Status hand_over(SignerCore& core, const wire::HandOver& request, wire::HandOverResult& result);
+Status take_over(SignerCore& core, const wire::TakeOver& request, wire::TakeOverResult& result);
 
 // keygen_commands.cpp
 Status open_keygen(SignerCore& core, const Call& call, const wire::OpenKeygen& request,

@@ -44,14 +44,14 @@ Result<std::vector<NonceEntry>> entries_of(const KeygenParams& params, std::uint
 } // namespace
 
 Result<CheckedContributions>
-check_contributions(KeygenState& keygen, const SigningAttempt& attempt,
+check_contributions(const EscrowVault& escrows, KeygenState& keygen, const SigningAttempt& attempt,
                     const KeygenState::Keys& keys,
                     const std::vector<const wire::NonceContribution*>& contributions) {
     const KeygenParams& params = keygen.params();
     if (contributions.size() != params.enclaves.size())
         return mismatch("there is not one contribution of each enclave");
     std::vector<crypto::Hash256> tags(params.enclaves.size());
-    std::vector<std::uint64_t> versions(params.enclaves.size(), 0);
+    std::vector<Standing> standings(params.enclaves.size());
     std::vector<bool> given(params.enclaves.size(), false);
     std::vector<std::vector<NonceEntry>> entries(params.enclaves.size());
     for (const wire::NonceContribution* const contribution : contributions) {
@@ -60,15 +60,22 @@ check_contributions(KeygenState& keygen, const SigningAttempt& attempt,
             return mismatch("an enclave contributes twice");
         given[enclave] = true;
         KEYMELD_TRY(entries[enclave], entries_of(params, enclave, *contribution));
-        versions[enclave] = contribution->ledger_version();
-        tags[enclave] =
-            contribution_tag(keygen.roster_key(), attempt.id(), params.enclaves[enclave],
-                             versions[enclave], entries[enclave]);
+        Standing& standing = standings[enclave];
+        standing = {contribution->ledger_version(),
+                    {contribution->incarnation(), contribution->instance()}};
+        tags[enclave] = contribution_tag(keygen.roster_key(), attempt.id(),
+                                         params.enclaves[enclave], standing, entries[enclave]);
         if (!secure::ct_equal(tags[enclave], as_bytes(contribution->tag())))
             return mismatch("a contribution is not the one that its enclave vouched for");
         if (enclave == keygen.own_enclave() && tags[enclave] != attempt.own.tag)
             return mismatch("our own contribution is not the one that we gave");
-        if (versions[enclave] < attempt.least_versions[enclave])
+        if (enclave != keygen.own_enclave() &&
+            (!standing.incarnation.may_follow(keygen.ledger().peer_incarnation(enclave)) ||
+             standing.incarnation.number < escrows.least_incarnation(params.enclaves[enclave])))
+            return fail(Errc::StateRolledBack,
+                        "a later enclave has taken over the key of a peer enclave")
+                .with("peer_public_key", params.enclaves[enclave].hex());
+        if (standing.ledger_version < attempt.least_versions[enclave])
             return fail(Errc::StateRolledBack, "a peer enclave's ledger went back")
                 .with("peer_public_key", params.enclaves[enclave].hex());
     }
@@ -87,7 +94,7 @@ check_contributions(KeygenState& keygen, const SigningAttempt& attempt,
                           params.session.expected_participants[entry.signer_index].text());
             by_position[keys.position[entry.signer_index]] = *nonce;
         }
-        keygen.note_peer_version(enclave, versions[enclave]);
+        keygen.note_peer(enclave, standings[enclave]);
     }
     CheckedContributions out;
     for (const auto& nonce : by_position)
@@ -103,7 +110,9 @@ check_contributions(KeygenState& keygen, const SigningAttempt& attempt,
 void put_contribution(const KeygenState& keygen, const OwnContribution& own,
                       wire::NonceContribution& out) {
     out.set_enclave(wire_bytes(keygen.params().enclaves[keygen.own_enclave()].bytes()));
-    out.set_ledger_version(own.ledger_version);
+    out.set_ledger_version(own.standing.ledger_version);
+    out.set_incarnation(own.standing.incarnation.number);
+    out.set_instance(own.standing.incarnation.instance);
     for (const NonceEntry& entry : own.nonces) {
         auto& nonce = *out.add_nonces();
         nonce.set_signer_index(entry.signer_index);

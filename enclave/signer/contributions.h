@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/musig/nonce.h"
+#include "enclave/signer/escrow_vault.h"
 #include "enclave/signer/keygen_state.h"
 
 namespace keymeld::wire {
@@ -22,11 +23,12 @@ struct CheckedContributions {
 
 /// Wants exactly one contribution of every enclave of the session, for this attempt, each with a
 /// nonce for each of its slots, our own as we gave it, and no ledger version below what we had seen
-/// when our nonces were made. `Errc::RosterMismatch`; `Errc::StateRolledBack` with the fact
+/// when our nonces were made, nor of an enclave whose key a later one has taken over.
+/// `Errc::RosterMismatch`; `Errc::StateRolledBack` with the fact
 /// peer_public_key; `Errc::ContributionInvalid` with blamed_user for a nonce that is no pair of
 /// points. Remembers the versions.
 Result<CheckedContributions>
-check_contributions(KeygenState& keygen, const SigningAttempt& attempt,
+check_contributions(const EscrowVault& escrows, KeygenState& keygen, const SigningAttempt& attempt,
                     const KeygenState::Keys& keys,
                     const std::vector<const wire::NonceContribution*>& contributions);
 

@@ -9,8 +9,12 @@ EnclaveIdentity EnclaveIdentity::generate(std::uint64_t epoch, std::uint64_t gen
 }
 
 EnclaveIdentity EnclaveIdentity::from(crypto::SecretKey key, std::uint64_t epoch,
-                                      std::uint64_t generated_at) {
-    return {std::move(key), epoch, generated_at};
+                                      std::uint64_t generated_at, std::uint64_t incarnation) {
+    return {std::move(key), epoch, generated_at, incarnation};
+}
+
+EnclaveIdentity EnclaveIdentity::reincarnated(std::uint64_t incarnation) const {
+    return {m_key.clone(), m_epoch, m_generated_at, incarnation};
 }
 
 namespace {

@@ -18,12 +18,17 @@ class EnclaveIdentity {
     /// since the Unix epoch.
     static EnclaveIdentity generate(std::uint64_t epoch, std::uint64_t generated_at);
     static EnclaveIdentity from(crypto::SecretKey key, std::uint64_t epoch,
-                                std::uint64_t generated_at);
+                                std::uint64_t generated_at, std::uint64_t incarnation = 0);
+    /// The same key in a later life of its enclave.
+    EnclaveIdentity reincarnated(std::uint64_t incarnation) const;
 
     const crypto::SecretKey& key() const { return m_key; }
     const crypto::PlainPubKey& public_key() const { return m_key.public_key(); }
     std::uint64_t epoch() const { return m_epoch; }
     std::uint64_t generated_at() const { return m_generated_at; }
+    /// With peer sealing from 1, one more each time that a peer gave the key to a restarted enclave;
+    /// else 0, and then two lives of an enclave are not told apart.
+    std::uint64_t incarnation() const { return m_incarnation; }
 
     /// Key for the sealed state of one keygen session: HKDF(secret, "keymeld-seal-v1" || keygen
     /// id).
@@ -35,12 +40,15 @@ class EnclaveIdentity {
     secure::SecretArray<32> mark_key() const;
 
   private:
-    EnclaveIdentity(crypto::SecretKey key, std::uint64_t epoch, std::uint64_t generated_at)
-        : m_key(std::move(key)), m_epoch(epoch), m_generated_at(generated_at) {}
+    EnclaveIdentity(crypto::SecretKey key, std::uint64_t epoch, std::uint64_t generated_at,
+                    std::uint64_t incarnation)
+        : m_key(std::move(key)), m_epoch(epoch), m_generated_at(generated_at),
+          m_incarnation(incarnation) {}
 
     crypto::SecretKey m_key;
     std::uint64_t m_epoch;
     std::uint64_t m_generated_at;
+    std::uint64_t m_incarnation;
 };
 
 } // namespace keymeld::enclave

@@ -43,6 +43,9 @@ Status hello(SignerCore& core, const wire::Hello& request, wire::HelloResult& re
     result.set_public_key(wire_bytes(identity.public_key().bytes()));
     result.set_attestation_document(wire_bytes(document));
     result.set_signer_version(KEYMELD_SIGNER_VERSION);
+    result.set_sealing(std::string(core.parts.sealing->name()));
+    result.set_may_take_over(core.parts.sealing->recovers() && !core.in_use);
+    result.set_incarnation(identity.incarnation());
     return {};
 }
 

@@ -8,7 +8,8 @@
 namespace keymeld::enclave {
 namespace {
 
-constexpr std::uint8_t kStateFormat = 1;
+constexpr std::uint8_t kStateFormat = 2;
+constexpr std::uint8_t kFormatWithoutLives = 1; // of peers: written before there was peer sealing
 constexpr std::uint8_t kHasPublicKey = 1;
 constexpr std::uint8_t kHasPrivateKey = 2;
 // Deltas are cheap to write and dear to read back: at most so many, or as many as the ledger had
@@ -36,10 +37,15 @@ KeygenState::KeygenState(const EnclaveIdentity& identity, const KeygenId& id, Ke
     m_roster_key = std::move(roster_key);
     m_participants.resize(m_params.participants());
     m_ledger = Ledger(m_params.enclaves.size());
-    m_sealed_peer_versions = m_ledger.peer_versions();
+    note_sealed_peers();
 }
 
 KeygenState::~KeygenState() = default;
+
+void KeygenState::note_sealed_peers() {
+    m_sealed_peer_versions = m_ledger.peer_versions();
+    m_sealed_peer_lives = m_ledger.peer_incarnations();
+}
 
 Result<std::unique_ptr<KeygenState>> KeygenState::restore(const EnclaveIdentity& identity,
                                                           const KeygenId& id,
@@ -57,7 +63,7 @@ Result<std::unique_ptr<KeygenState>> KeygenState::restore(const EnclaveIdentity&
                               : state->apply_delta(plaintext.expose())))
             return broken();
     }
-    state->m_sealed_peer_versions = state->m_ledger.peer_versions();
+    state->note_sealed_peers();
     return state;
 }
 
@@ -68,7 +74,7 @@ Result<std::unique_ptr<KeygenState>> KeygenState::unpark(const EnclaveIdentity& 
     KEYMELD_TRY(const auto plaintext, state->m_chain.unpark(version, blob));
     if (!state->decode(plaintext.expose(), identity.public_key()))
         return broken();
-    state->m_sealed_peer_versions = state->m_ledger.peer_versions();
+    state->note_sealed_peers();
     return state;
 }
 
@@ -143,10 +149,13 @@ SealedBlob KeygenState::take_update(std::uint64_t stream) {
         for (std::uint16_t i = 0; i < m_sealed_peer_versions.size(); ++i)
             if (m_ledger.peer_version(i) != m_sealed_peer_versions[i])
                 PeerSeen{i, m_ledger.peer_version(i)}.encode(m_pending);
+        for (std::uint16_t i = 0; i < m_sealed_peer_lives.size(); ++i)
+            if (m_ledger.peer_incarnation(i) != m_sealed_peer_lives[i])
+                PeerLife{i, m_ledger.peer_incarnation(i)}.encode(m_pending);
         out = m_chain.seal_delta(m_pending.written());
     }
     m_pending.clear();
-    m_sealed_peer_versions = m_ledger.peer_versions();
+    note_sealed_peers();
     m_stream = stream;
     m_snapshot_due = false;
     return out;
@@ -233,7 +242,8 @@ void KeygenState::encode(SecretWriter& out) const {
 
 Status KeygenState::decode(ByteView snapshot, const crypto::PlainPubKey& own_key) {
     SecretReader in(snapshot);
-    if (in.u8() != kStateFormat)
+    const std::uint8_t format = in.u8();
+    if (format != kStateFormat && format != kFormatWithoutLives)
         return broken();
     KEYMELD_TRY(m_params, KeygenParams::decode(in));
     const auto own = m_params.enclave_index(own_key.bytes());
@@ -264,7 +274,7 @@ Status KeygenState::decode(ByteView snapshot, const crypto::PlainPubKey& own_key
         }
     }
     m_ledger = Ledger(m_params.enclaves.size());
-    m_ledger.decode(in);
+    m_ledger.decode(in, format == kStateFormat);
     return in.done();
 }
 
@@ -301,6 +311,9 @@ Status KeygenState::apply_delta(ByteView facts) {
             continue;
         case FactTag::PeerSeen:
             m_ledger.apply(PeerSeen::decode(in));
+            continue;
+        case FactTag::PeerLife:
+            m_ledger.apply(PeerLife::decode(in));
             continue;
         }
         return broken();

@@ -102,8 +102,9 @@ class KeygenState {
         m_ledger.apply(fact);
     }
     /// In memory at once; sealed with the next update, for round 2 has none.
-    void note_peer_version(std::uint16_t enclave, std::uint64_t version) {
-        m_ledger.apply(PeerSeen{enclave, version});
+    void note_peer(std::uint16_t enclave, const Standing& standing) {
+        m_ledger.apply(PeerSeen{enclave, standing.ledger_version});
+        m_ledger.apply(PeerLife{enclave, standing.incarnation});
     }
     /// True if `more` bytes of facts still fit into what can be given back in one Restore.
     bool has_room(std::size_t more) const;
@@ -143,6 +144,7 @@ class KeygenState {
     KeygenState(const EnclaveIdentity& identity, const KeygenId& id, const Limits& limits);
     std::size_t core_size() const;
     void encode(SecretWriter& out) const;
+    void note_sealed_peers();
     Status decode(ByteView snapshot, const crypto::PlainPubKey& own_key);
     Status apply_delta(ByteView facts);
     Status apply_registration(SecretReader& in);
@@ -165,6 +167,7 @@ class KeygenState {
     std::size_t m_entries_at_snapshot = 0;
     std::uint64_t m_stream = 0;
     std::vector<std::uint64_t> m_sealed_peer_versions;
+    std::vector<Incarnation> m_sealed_peer_lives;
 
     std::unordered_map<SigningId, std::unique_ptr<SigningAttempt>> m_attempts;
 };

@@ -78,9 +78,16 @@ void Ledger::apply(const PeerSeen& fact) {
         m_peer_versions[fact.enclave] = std::max(m_peer_versions[fact.enclave], fact.version);
 }
 
+void Ledger::apply(const PeerLife& fact) {
+    if (fact.enclave < m_peer_incarnations.size() &&
+        fact.incarnation.number > m_peer_incarnations[fact.enclave].number)
+        m_peer_incarnations[fact.enclave] = fact.incarnation;
+}
+
 std::size_t Ledger::encoded_size() const {
     return 3 * 4 + m_open.size() * kOpenSize + m_open_approvals * kApprovalSize +
-           m_ended.size() * kEndedSize + m_nonces.size() * kNonceSize + m_peer_versions.size() * 8;
+           m_ended.size() * kEndedSize + m_nonces.size() * kNonceSize +
+           m_peer_versions.size() * (8 + 16);
 }
 
 void Ledger::encode(SecretWriter& out) const {
@@ -105,9 +112,13 @@ void Ledger::encode(SecretWriter& out) const {
     });
     for (const std::uint64_t version : m_peer_versions)
         out.u64(version);
+    for (const Incarnation& incarnation : m_peer_incarnations) {
+        out.u64(incarnation.number);
+        out.u64(incarnation.instance);
+    }
 }
 
-void Ledger::decode(SecretReader& in) {
+void Ledger::decode(SecretReader& in, bool with_lives) {
     *this = Ledger(m_peer_versions.size());
     for (std::uint32_t count = in.u32(); in.fits(count, kOpenSize) && count > 0; --count) {
         const auto signing = in.id<SigningId>();
@@ -136,6 +147,12 @@ void Ledger::decode(SecretReader& in) {
     }
     for (std::uint64_t& version : m_peer_versions)
         version = in.u64();
+    if (!with_lives)
+        return;
+    for (Incarnation& incarnation : m_peer_incarnations) {
+        incarnation.number = in.u64();
+        incarnation.instance = in.u64();
+    }
 }
 
 } // namespace keymeld::enclave

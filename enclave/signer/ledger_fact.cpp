@@ -97,4 +97,19 @@ PeerSeen PeerSeen::decode(SecretReader& in) {
     return fact;
 }
 
+void PeerLife::encode(SecretWriter& out) const {
+    put_tag(out, FactTag::PeerLife);
+    out.u16(enclave);
+    out.u64(incarnation.number);
+    out.u64(incarnation.instance);
+}
+
+PeerLife PeerLife::decode(SecretReader& in) {
+    PeerLife fact;
+    fact.enclave = in.u16();
+    fact.incarnation.number = in.u64();
+    fact.incarnation.instance = in.u64();
+    return fact;
+}
+
 } // namespace keymeld::enclave

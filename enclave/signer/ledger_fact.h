@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "enclave/signer/incarnation.h"
 #include "enclave/signer/mark.h"
 #include "enclave/signer/secret_codec.h"
 
@@ -17,6 +18,7 @@ enum class FactTag : std::uint8_t {
     Approved = 4,
     SigningEnded = 5,
     PeerSeen = 6,
+    PeerLife = 7,
 };
 
 /// A header nonce served a use.
@@ -81,6 +83,15 @@ struct PeerSeen {
 
     void encode(SecretWriter& out) const;
     static PeerSeen decode(SecretReader& in);
+};
+
+/// The latest life of another enclave of the session that has shown itself.
+struct PeerLife {
+    std::uint16_t enclave = 0; ///< index into KeygenParams::enclaves
+    Incarnation incarnation;
+
+    void encode(SecretWriter& out) const;
+    static PeerLife decode(SecretReader& in);
 };
 
 } // namespace keymeld::enclave

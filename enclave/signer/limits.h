@@ -53,6 +53,8 @@ struct Limits {
     /// again.
     std::size_t max_peers = 256;
     std::size_t max_challenges = 64;
+    /// Peers whose key is kept for their restart; beyond, the one longest not renewed goes.
+    std::size_t max_escrows = 256;
     std::chrono::seconds challenge_lifetime{60};
 };
 

@@ -27,7 +27,7 @@ crypto::Hash256 registration_tag(const RosterKey& key, const KeygenId& keygen,
 }
 
 crypto::Hash256 contribution_tag(const RosterKey& key, const AttemptId& attempt,
-                                 const crypto::PlainPubKey& enclave, std::uint64_t ledger_version,
+                                 const crypto::PlainPubKey& enclave, const Standing& standing,
                                  std::span<const NonceEntry> nonces) {
     Bytes list;
     list.reserve(nonces.size() * 132);
@@ -36,11 +36,13 @@ crypto::Hash256 contribution_tag(const RosterKey& key, const AttemptId& attempt,
         list.insert(list.end(), index.begin(), index.end());
         list.insert(list.end(), entry.pubnonce.begin(), entry.pubnonce.end());
     }
-    return crypto::hmac_sha256(key.expose(),
-                               {as_bytes("keymeld-contribution-v1"), attempt.keygen.view(),
-                                attempt.signing.view(), big_endian(attempt.attempt),
-                                attempt.message, enclave.bytes(), big_endian(ledger_version),
-                                big_endian(static_cast<std::uint32_t>(nonces.size())), list});
+    return crypto::hmac_sha256(
+        key.expose(),
+        {as_bytes("keymeld-contribution-v2"), attempt.keygen.view(), attempt.signing.view(),
+         big_endian(attempt.attempt), attempt.message, enclave.bytes(),
+         big_endian(standing.ledger_version), big_endian(standing.incarnation.number),
+         big_endian(standing.incarnation.instance),
+         big_endian(static_cast<std::uint32_t>(nonces.size())), list});
 }
 
 } // namespace keymeld::enclave

@@ -12,6 +12,7 @@
 #include "core/crypto/public_key.h"
 #include "core/secure/secret.h"
 #include "core/session/status.h"
+#include "enclave/signer/incarnation.h"
 
 namespace keymeld::enclave {
 
@@ -39,9 +40,15 @@ struct AttemptId {
     ByteArray<32> message{};
 };
 
-/// Covers the attempt, its message, the enclave, its ledger version and its nonces.
+/// What an enclave says of itself with its nonces.
+struct Standing {
+    std::uint64_t ledger_version = 0;
+    Incarnation incarnation;
+};
+
+/// Covers the attempt, its message, the enclave, its standing and its nonces.
 crypto::Hash256 contribution_tag(const RosterKey& key, const AttemptId& attempt,
-                                 const crypto::PlainPubKey& enclave, std::uint64_t ledger_version,
+                                 const crypto::PlainPubKey& enclave, const Standing& standing,
                                  std::span<const NonceEntry> nonces);
 
 } // namespace keymeld::enclave

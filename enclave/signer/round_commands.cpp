@@ -169,12 +169,12 @@ Status show_attempt(SignerCore& core, KeygenState& keygen, SigningAttempt& attem
         return {};
     }
     if (attempt.own.nonces.empty()) {
-        attempt.own.ledger_version = keygen.version();
+        attempt.own.standing = {keygen.version(), core.incarnation()};
         for (const LocalNonce& nonce : attempt.nonces())
             attempt.own.nonces.push_back({nonce.signer_index, nonce.pub.points()});
         attempt.own.tag = contribution_tag(keygen.roster_key(), attempt.id(),
                                            keygen.params().enclaves[keygen.own_enclave()],
-                                           attempt.own.ledger_version, attempt.own.nonces);
+                                           attempt.own.standing, attempt.own.nonces);
     }
     put_contribution(keygen, attempt.own, *result.mutable_contribution());
     return {};
@@ -336,7 +336,7 @@ Status sign_round2(SignerCore& core, const Call& call, const wire::SignRound2& r
     if (!attempt.consumed()) {
         KEYMELD_TRY(const KeygenState::Keys* const keys, keygen.keys(core.aggregates));
         KEYMELD_TRY(const auto checked,
-                    check_contributions(keygen, attempt, *keys, round.contributions));
+                    check_contributions(core.escrows, keygen, attempt, *keys, round.contributions));
         KEYMELD_CHECK(approvals_still_stand(call, round));
         KEYMELD_TRY(const crypto::PeerChannel* const channel,
                     core.peers.of_session(keygen.params().enclaves.front()));
@@ -374,7 +374,7 @@ Status sign_finish(SignerCore& core, const Call& call, const wire::SignFinish& r
     if (!attempt.consumed()) {
         KEYMELD_TRY(const KeygenState::Keys* const keys, keygen.keys(core.aggregates));
         KEYMELD_TRY(const auto checked,
-                    check_contributions(keygen, attempt, *keys, round.contributions));
+                    check_contributions(core.escrows, keygen, attempt, *keys, round.contributions));
         KEYMELD_CHECK(approvals_still_stand(call, round));
         KEYMELD_TRY(auto partials, open_partials(core, round, *keys, checked, request));
         KEYMELD_TRY(const auto session, session_for(*keys, checked, attempt.id().message));

@@ -26,6 +26,18 @@ Status dispatch(SignerCore& core, const Call& call, const wire::Request& request
     case wire::Request::kIntroducePeer:
         return introduce_peer(core, call, request.introduce_peer(),
                               *response.mutable_introduce_peer());
+    case wire::Request::kEscrowIdentity:
+        return escrow_identity(core, request.escrow_identity(),
+                               *response.mutable_escrow_identity());
+    case wire::Request::kKeepEscrow:
+        response.mutable_keep_escrow();
+        return keep_escrow(core, request.keep_escrow());
+    case wire::Request::kListEscrows:
+        return list_escrows(core, *response.mutable_list_escrows());
+    case wire::Request::kHandOver:
+        return hand_over(core, request.hand_over(), *response.mutable_hand_over());
+    case wire::Request::kTakeOver:
+        return take_over(core, request.take_over(), *response.mutable_take_over());
     case wire::Request::kOpenKeygen:
         return open_keygen(core, call, request.open_keygen(), *response.mutable_open_keygen());
     case wire::Request::kJoinKeygen:
@@ -79,38 +91,79 @@ Status dispatch(SignerCore& core, const Call& call, const wire::Request& request
     return fail(Errc::Unsupported, "this signer does not know the command");
 }
 
+/// Commands that leave nothing behind that hangs on this enclave's own key.
+bool is_preliminary(wire::Request::CommandCase command) {
+    switch (command) {
+    case wire::Request::kHello:
+    case wire::Request::kAttest:
+    case wire::Request::kPing:
+    case wire::Request::kCanary:
+    case wire::Request::kChallenge:
+    case wire::Request::kIntroducePeer:
+    case wire::Request::kKeepEscrow:
+    case wire::Request::kListEscrows:
+    case wire::Request::kHandOver:
+    case wire::Request::kTakeOver:
+    case wire::Request::COMMAND_NOT_SET:
+        return true;
+    default:
+        return false;
+    }
+}
+
 } // namespace
 
 struct Signer::Impl {
-    explicit Impl(SignerParts parts) : core(std::move(parts)) {}
-    SignerCore core;
+    explicit Impl(SignerParts parts) { begin_life(std::move(parts)); }
+
+    void begin_life(SignerParts parts) {
+        core = std::make_unique<SignerCore>(std::move(parts));
+        core->boot_id.bytes = secure::random_array<16>();
+    }
+    void take_over() {
+        SignerParts parts = std::move(core->parts);
+        parts.identity = std::move(*core->taken_over);
+        core.reset();
+        begin_life(std::move(parts));
+        core->in_use = true;
+        log::info("signer", "took_over",
+                  {{"public_key", core->parts.identity.public_key().hex()},
+                   {"key_epoch", core->parts.identity.epoch()},
+                   {"incarnation", core->parts.identity.incarnation()}});
+    }
+
+    std::unique_ptr<SignerCore> core;
     std::uint64_t requests = 0;
     std::map<Errc, std::uint64_t> refused;
 };
 
-Signer::Signer(SignerParts parts) : m_impl(std::make_unique<Impl>(std::move(parts))) {
-    m_impl->core.boot_id.bytes = secure::random_array<16>();
-}
+Signer::Signer(SignerParts parts) : m_impl(std::make_unique<Impl>(std::move(parts))) {}
 
 Signer::~Signer() = default;
 
 void Signer::handle(const StreamContext& stream, const wire::Request& request, Moment now,
                     wire::Response& response) {
     ++m_impl->requests;
-    const Stopwatch busy(m_impl->core.command_time);
+    SignerCore& core = *m_impl->core;
+    if (!is_preliminary(request.command_case()))
+        core.in_use = true;
     // The edge where a defect of ours ends: whatever it was, the process goes on and the caller
     // learns a code.
     const Status status = [&]() -> Status {
+        const Stopwatch busy(core.command_time);
         try {
-            return dispatch(m_impl->core, {stream.stream, now}, request, response);
+            return dispatch(core, {stream.stream, now}, request, response);
         } catch (const std::bad_alloc&) {
             return fail(Errc::Overloaded, "this enclave has no memory left");
         } catch (const std::exception&) {
             return fail(Errc::Internal, "the signer failed");
         }
     }();
-    if (status)
+    if (status) {
+        if (core.taken_over)
+            m_impl->take_over();
         return;
+    }
     const Errc code = status.error().code;
     ++m_impl->refused[code];
     if (code == Errc::Internal)
@@ -123,11 +176,11 @@ void Signer::handle(const StreamContext& stream, const wire::Request& request, M
 }
 
 const EnclaveIdentity& Signer::identity() const {
-    return m_impl->core.parts.identity;
+    return m_impl->core->parts.identity;
 }
 
 SignerCounters Signer::counters() const {
-    const SignerCore& core = m_impl->core;
+    const SignerCore& core = *m_impl->core;
     return {m_impl->requests,    m_impl->refused,      core.signatures,       core.store.size(),
             core.store.parked(), core.attempts.size(), core.attempts.active()};
 }

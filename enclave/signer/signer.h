@@ -14,6 +14,7 @@
 #include "enclave/signer/enclave_identity.h"
 #include "enclave/signer/limits.h"
 #include "enclave/signer/moment.h"
+#include "enclave/signer/sealing.h"
 
 namespace keymeld::enclave {
 
@@ -24,6 +25,7 @@ struct SignerParts {
     EnclaveIdentity identity;
     std::unique_ptr<nsm::NsmClient> nsm;
     attestation::AttestationVerifier verifier;
+    std::unique_ptr<SealingProvider> sealing = std::make_unique<NoSealing>(); ///< made `identity`
     Limits limits = {};
     SteadyTime started = std::chrono::steady_clock::now();
 };
@@ -53,6 +55,7 @@ class Signer {
     void handle(const StreamContext& stream, const wire::Request& request, Moment now,
                 wire::Response& response);
 
+    /// Another one after a TakeOver, which leaves nothing of the life before.
     const EnclaveIdentity& identity() const;
     SignerCounters counters() const;
 

@@ -49,7 +49,7 @@ struct LocalNonce {
 
 /// What an attempt showed the other enclaves.
 struct OwnContribution {
-    std::uint64_t ledger_version = 0;
+    Standing standing;
     std::vector<NonceEntry> nonces; ///< by signer_index
     crypto::Hash256 tag{};
 };

@@ -8,11 +8,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include "core/base/clock.h"
 #include "enclave/nsm/sim_pki.h"
 #include "enclave/nsm/software_nsm.h"
 #include "enclave/platform.h"
-#include "enclave/simulator/identity_file.h"
+#include "enclave/simulator/file_sealing.h"
 
 namespace keymeld::enclave {
 namespace {
@@ -65,10 +64,16 @@ class SimulatorBuilder final : public PlatformBuilder {
         app.add_option("--sim-dir", m_directory,
                        "folder with the simulator's root.pem, root-key.pem and pcrs.json (made by "
                        "--sim-init)");
-        app.add_option("--sim-identity", m_identity_file,
-                       "file that keeps this simulated enclave's key, made if missing, mode 0600; "
-                       "NOT encrypted: for "
-                       "simulation only. Without it every start has a new key");
+        auto* const with_file = app.add_option(
+            "--sim-identity", m_identity_file,
+            "file that keeps this simulated enclave's key, made if missing, mode 0600; "
+            "NOT encrypted: for "
+            "simulation only");
+        app.add_option("--sealing", m_sealing,
+                       "without --sim-identity, how the key survives a restart: peer (the other "
+                       "enclaves keep it in memory and hand it over) or none")
+            ->capture_default_str()
+            ->excludes(with_file);
         app.add_option("--sim-init", m_init_directory,
                        "make the simulator's root in this folder if it is missing, write the "
                        "measurement of this "
@@ -100,10 +105,13 @@ class SimulatorBuilder final : public PlatformBuilder {
         KEYMELD_TRY(auto transport, nsm::SoftwareNsm::create(std::move(pki)));
         auto module = std::make_unique<nsm::NsmClient>(std::move(transport));
         KEYMELD_CHECK(stir_module_randomness(*module));
-        KEYMELD_TRY(auto identity, m_identity_file.empty()
-                                       ? EnclaveIdentity::generate(1, unix_seconds())
-                                       : load_or_create_identity(m_identity_file));
-        return Platform{std::move(identity), std::move(module),
+        std::unique_ptr<SealingProvider> sealing;
+        if (!m_identity_file.empty()) {
+            sealing = std::make_unique<FileSealing>(m_identity_file);
+        } else {
+            KEYMELD_TRY(sealing, sealing_of(m_sealing));
+        }
+        return Platform{std::move(sealing), std::move(module),
                         attestation::AttestationVerifier(std::move(anchor), std::move(policy))};
     }
 
@@ -113,6 +121,7 @@ class SimulatorBuilder final : public PlatformBuilder {
   private:
     std::string m_directory;
     std::string m_identity_file;
+    std::string m_sealing = "peer";
     std::string m_init_directory;
 };
 

@@ -68,7 +68,8 @@ ByteArray<32> some_message(int number) {
 
 // ---- Signers --------------------------------------------------------------------------------------------------------
 
-Signers::Signers(std::uint32_t count) : m_folder(need(fleet::TemporaryFolder::make("keymeld-engine-test"))) {
+Signers::Signers(std::uint32_t count, bool peer_sealing)
+    : m_peer_sealing(peer_sealing), m_folder(need(fleet::TemporaryFolder::make("keymeld-engine-test"))) {
     init("pki");
     m_children.resize(count);
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -97,12 +98,16 @@ void Signers::start_impostor(std::uint32_t index) {
 
 void Signers::start_under(const std::string& pki, std::uint32_t index) {
     const std::string name = "enclave-" + std::to_string(index);
+    std::vector<std::string> arguments = {"--listen", "tcp:127.0.0.1:" + std::to_string(port(index)), "--print-port", "--sim-dir",
+                                          (folder() / pki).string()};
+    if (m_peer_sealing)
+        arguments.insert(arguments.end(), {"--sealing", "peer"});
+    else
+        arguments.insert(arguments.end(), {"--sim-identity", (folder() / (name + ".identity")).string()});
     m_children[index] =
         need(fleet::ChildProcess::start({.name = name,
                                          .program = build_folder() / "bin/keymeld-enclave",
-                                         .arguments = {"--listen", "tcp:127.0.0.1:" + std::to_string(port(index)), "--print-port",
-                                                       "--sim-dir", (folder() / pki).string(), "--sim-identity",
-                                                       (folder() / (name + ".identity")).string()},
+                                         .arguments = std::move(arguments),
                                          .folder = folder(),
                                          .log = folder() / (name + ".log"),
                                          .pipe_output = true}));
@@ -120,7 +125,7 @@ void Signers::lose_key(std::uint32_t index) {
 }
 
 void Signers::set_epoch(std::uint32_t index, std::uint8_t epoch) {
-    // "KMSIMKEY", the key, the epoch as eight bytes, the time as eight bytes: enclave/simulator/identity_file.cpp.
+    // "KMSIMKEY", the key, the epoch as eight bytes, the time as eight bytes: enclave/simulator/file_sealing.cpp.
     std::fstream file(folder() / ("enclave-" + std::to_string(index) + ".identity"), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(8 + 32 + 7);
     file.put(static_cast<char>(epoch));

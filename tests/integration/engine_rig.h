@@ -18,7 +18,8 @@ using engine::Async;
 /// The enclave processes; several engines may use them one after another. Ends them all when destroyed.
 class Signers {
   public:
-    explicit Signers(std::uint32_t count);
+    /// With identity files, or with peer sealing: then every start has a new key until a peer gives the old one back.
+    explicit Signers(std::uint32_t count, bool peer_sealing = false);
 
     std::uint32_t count() const { return static_cast<std::uint32_t>(m_ports.size()); }
     void start(std::uint32_t index);
@@ -37,6 +38,7 @@ class Signers {
   private:
     void init(const std::string& pki);
     void start_under(const std::string& pki, std::uint32_t index);
+    bool m_peer_sealing;
     fleet::TemporaryFolder m_folder;
     std::vector<fleet::ReservedPort> m_ports;
     std::vector<std::optional<fleet::ChildProcess>> m_children;

@@ -65,6 +65,8 @@ void TestEnclave::greet() {
         broken("hello was refused: " + response.failure().detail());
     m_public_key = crypto::PlainPubKey::parse(as_bytes(response.hello().public_key())).value();
     m_boot_id = Uuid::from_bytes(as_bytes(response.hello().boot_id())).value();
+    m_may_take_over = response.hello().may_take_over();
+    m_incarnation = response.hello().incarnation();
 }
 
 // ---- In this process ----
@@ -98,9 +100,15 @@ void LocalEnclave::start() {
     attestation::AttestationVerifier verifier(
         attestation::TrustAnchor::from_pem_file(folder / "root.pem").value(),
         attestation::PcrPolicy::make({{"test image", measured(1)}}).value());
-    m_signer = std::make_unique<enclave::Signer>(enclave::SignerParts{
-        enclave::EnclaveIdentity::from(m_key.clone(), 1, m_now.unix_seconds()), std::move(module),
-        std::move(verifier), m_options.limits, m_now.steady});
+    std::unique_ptr<enclave::SealingProvider> sealing = std::make_unique<enclave::NoSealing>();
+    auto identity = enclave::EnclaveIdentity::from(m_key.clone(), 1, m_now.unix_seconds());
+    if (m_options.peer_sealing) {
+        sealing = std::make_unique<enclave::PeerSealing>();
+        identity = sealing->begin().value();
+    }
+    m_signer = std::make_unique<enclave::Signer>(
+        enclave::SignerParts{std::move(identity), std::move(module), std::move(verifier),
+                             std::move(sealing), m_options.limits, m_now.steady});
     m_stream = 0;
     reconnect();
 }
@@ -139,8 +147,9 @@ void ProcessEnclave::sim_init(const std::filesystem::path& folder) {
         broken("keymeld-enclave --sim-init failed");
 }
 
-ProcessEnclave::ProcessEnclave(const std::filesystem::path& folder, std::string name)
-    : m_folder(folder), m_name(std::move(name)) {
+ProcessEnclave::ProcessEnclave(const std::filesystem::path& folder, std::string name,
+                               bool peer_sealing)
+    : m_folder(folder), m_name(std::move(name)), m_peer_sealing(peer_sealing) {
     start();
 }
 
@@ -164,7 +173,8 @@ void ProcessEnclave::start() {
         ::close(output[0]);
         ::close(output[1]);
         ::execl(program.c_str(), program.c_str(), "--listen", "tcp:127.0.0.1:0", "--print-port",
-                "--sim-dir", pki.c_str(), "--sim-identity", identity.c_str(), nullptr);
+                "--sim-dir", pki.c_str(), m_peer_sealing ? "--sealing" : "--sim-identity",
+                m_peer_sealing ? "peer" : identity.c_str(), nullptr);
         ::_exit(127);
     }
     ::close(output[1]);

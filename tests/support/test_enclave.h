@@ -35,13 +35,17 @@ class TestEnclave {
     virtual wire::Response call(const wire::Request& request) = 0;
     /// A new stream to the same signer, with its Hello.
     virtual void reconnect() = 0;
-    /// As a crash and a start with the same key: everything in memory is gone.
+    /// As a crash and a start with the same key, or with peer sealing with a new one: everything in
+    /// memory is gone.
     virtual void restart() = 0;
     /// Seconds since the Unix epoch by the enclave's clock.
     virtual std::uint64_t unix_seconds() const = 0;
 
     const crypto::PlainPubKey& public_key() const { return *m_public_key; }
     const Uuid& boot_id() const { return m_boot_id; }
+    /// Of the latest Hello.
+    bool may_take_over() const { return m_may_take_over; }
+    std::uint64_t incarnation() const { return m_incarnation; }
 
   protected:
     /// Says Hello and takes key and boot id from the answer.
@@ -50,6 +54,8 @@ class TestEnclave {
   private:
     std::optional<crypto::PlainPubKey> m_public_key;
     Uuid m_boot_id;
+    bool m_may_take_over = false;
+    std::uint64_t m_incarnation = 0;
 };
 
 /// A simulator's root and measurement that several LocalEnclaves share. `measurement` tells images
@@ -73,6 +79,8 @@ class LocalEnclave final : public TestEnclave {
         std::uint8_t measurement = 1;
         /// The enclave's key; random if not given.
         std::optional<ByteArray<32>> secret = {};
+        /// A key of its own at each start, which peers may replace.
+        bool peer_sealing = false;
     };
     explicit LocalEnclave(const LocalPki& pki) : LocalEnclave(pki, Options()) {}
     LocalEnclave(const LocalPki& pki, Options options);
@@ -106,7 +114,9 @@ class ProcessEnclave final : public TestEnclave {
     /// Makes the PKI for all enclaves of a test in `folder`.
     static void sim_init(const std::filesystem::path& folder);
 
-    ProcessEnclave(const std::filesystem::path& folder, std::string name);
+    /// `peer_sealing`: without an identity file.
+    ProcessEnclave(const std::filesystem::path& folder, std::string name,
+                   bool peer_sealing = false);
     ~ProcessEnclave() override;
 
     wire::Response call(const wire::Request& request) override;
@@ -128,6 +138,7 @@ class ProcessEnclave final : public TestEnclave {
 
     std::filesystem::path m_folder;
     std::string m_name;
+    bool m_peer_sealing;
     pid_t m_pid = -1;
     std::uint16_t m_port = 0;
     int m_socket = -1;

@@ -7,6 +7,7 @@
 #include "core/secure/random.h"
 #include "enclave/signer/ledger.h"
 #include "enclave/signer/nonce_memory.h"
+#include "enclave/signer/sealing.h"
 #include "enclave/signer/secret_codec.h"
 
 namespace keymeld::enclave {
@@ -130,6 +131,9 @@ Ledger sample_ledger() {
     }
     ledger.apply(PeerSeen{1, 17});
     ledger.apply(PeerSeen{1, 3});
+    ledger.apply(PeerLife{1, {2, 22}});
+    ledger.apply(PeerLife{1, {1, 11}});
+    ledger.apply(PeerLife{1, {2, 23}});
     return ledger;
 }
 
@@ -140,12 +144,14 @@ TEST(Ledger, ComesBackFromItsSnapshot) {
     EXPECT_EQ(out.size(), ledger.encoded_size());
     Ledger back(3);
     SecretReader in(out.written());
-    back.decode(in);
+    back.decode(in, true);
     ASSERT_TRUE(in.done());
     EXPECT_EQ(back.accepted(), 5u);
     EXPECT_EQ(back.entries(), ledger.entries());
     EXPECT_EQ(back.encoded_size(), ledger.encoded_size());
     EXPECT_EQ(back.peer_version(1), 17u);
+    EXPECT_EQ(back.peer_incarnation(1), (Incarnation{2, 22}));
+    EXPECT_EQ(back.peer_incarnation(2), Incarnation{});
     EXPECT_EQ(back.ended(400), Ending::Rejected);
     EXPECT_EQ(back.ended(500), Ending::Closed);
     EXPECT_FALSE(back.ended(300));
@@ -161,13 +167,66 @@ TEST(Ledger, ComesBackFromItsSnapshot) {
     EXPECT_EQ(back.open(id), nullptr);
 }
 
+TEST(Incarnation, NoEarlierLifeAndNoSecondOneOfANumber) {
+    const Incarnation seen{2, 7};
+    EXPECT_TRUE((Incarnation{2, 7}.may_follow(seen)));
+    EXPECT_TRUE((Incarnation{3, 1}.may_follow(seen)));
+    EXPECT_FALSE((Incarnation{2, 8}.may_follow(seen)));
+    EXPECT_FALSE((Incarnation{1, 7}.may_follow(seen)));
+    EXPECT_FALSE(Incarnation{}.may_follow(seen));
+    EXPECT_TRUE(seen.may_follow({}));
+    EXPECT_TRUE(Incarnation{}.may_follow({}));
+}
+
+TEST(Identity, ComesBackFromItsTravellingFormOnly) {
+    const auto identity = EnclaveIdentity::generate(3, 1'000).reincarnated(2);
+    const auto bytes = encode_identity(identity);
+    const auto back = decode_identity(bytes.expose());
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back->public_key(), identity.public_key());
+    EXPECT_EQ(back->epoch(), 3u);
+    EXPECT_EQ(back->generated_at(), 1'000u);
+    EXPECT_EQ(back->incarnation(), 2u);
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+        EXPECT_FALSE(decode_identity(bytes.expose().first(size))) << size;
+    Bytes longer = to_bytes(bytes.expose());
+    longer.push_back(0);
+    EXPECT_FALSE(decode_identity(longer));
+    // Another version, no scalar, epoch 0, incarnation 0 and one that could overflow.
+    const std::size_t size = bytes.size();
+    for (const auto& [from, to, value] : {std::tuple{std::size_t{0}, std::size_t{1}, 2},
+                                          {1, 33, 0},
+                                          {1, 33, 255},
+                                          {33, 41, 0},
+                                          {size - 8, size, 0},
+                                          {size - 8, size - 7, 255}}) {
+        Bytes wrong = to_bytes(bytes.expose());
+        std::fill(wrong.begin() + static_cast<std::ptrdiff_t>(from),
+                  wrong.begin() + static_cast<std::ptrdiff_t>(to),
+                  static_cast<std::uint8_t>(value));
+        EXPECT_FALSE(decode_identity(wrong)) << from << ' ' << value;
+    }
+}
+
+TEST(Ledger, IsReadAsItWasWrittenBeforePeersHadLives) {
+    const Ledger ledger = sample_ledger();
+    SecretWriter out;
+    ledger.encode(out);
+    Ledger back(3);
+    SecretReader in(out.written().first(out.size() - std::size_t{3} * 16));
+    back.decode(in, false);
+    ASSERT_TRUE(in.done());
+    EXPECT_EQ(back.peer_version(1), 17u);
+    EXPECT_EQ(back.peer_incarnation(1), Incarnation{});
+}
+
 TEST(Ledger, RefusesEveryTruncation) {
     SecretWriter out;
     sample_ledger().encode(out);
     for (std::size_t size = 0; size < out.size(); ++size) {
         Ledger back(3);
         SecretReader in(out.written().first(size));
-        back.decode(in);
+        back.decode(in, true);
         EXPECT_FALSE(in.done()) << size;
     }
 }

@@ -1,4 +1,4 @@
-#include "enclave/simulator/identity_file.h"
+#include "enclave/simulator/file_sealing.h"
 
 #include <cerrno>
 #include <cstring>
@@ -95,16 +95,16 @@ Status write_identity(const std::filesystem::path& path, const EnclaveIdentity& 
 
 } // namespace
 
-Result<EnclaveIdentity> load_or_create_identity(const std::filesystem::path& path) {
+Result<EnclaveIdentity> FileSealing::begin() {
     {
-        const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        const File file(::open(m_file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
         if (file.get() >= 0)
-            return read_identity(path, file);
+            return read_identity(m_file, file);
         if (errno != ENOENT)
-            return io(path, "open");
+            return io(m_file, "open");
     }
     EnclaveIdentity identity = EnclaveIdentity::generate(1, unix_seconds());
-    KEYMELD_CHECK(write_identity(path, identity));
+    KEYMELD_CHECK(write_identity(m_file, identity));
     return identity;
 }
 
