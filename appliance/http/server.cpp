@@ -27,6 +27,7 @@ constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 16 * 1024;
 /// Room for a usual request. Room is cleared before it is read into, so there is not more of it than is used.
 constexpr std::size_t kFirstReadBytes = 4 * 1024;
+constexpr int kAcceptAtOnce = 64;
 /// Bodies under way together may take this many times the largest single one.
 constexpr std::uint64_t kBodiesAtOnce = 64;
 
@@ -144,6 +145,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     static Async<void> accept(std::shared_ptr<Impl> self, std::size_t index);
     static Async<void> run(std::shared_ptr<Impl> self, Connections::iterator at);
     void admit(tcp::socket socket, const Acceptor& acceptor);
+    void admit_waiting(Acceptor& acceptor);
     Async<void> serve(Connection& connection);
     Async<bool> read_request(Connection& connection, RequestParser& parser);
     Async<bool> serve_request(Connection& connection, RequestParser& parser);
@@ -195,7 +197,8 @@ Result<std::uint16_t> Server::Impl::listen(const std::string& host, std::uint16_
     if (endpoint.protocol() == tcp::v6())
         step([&] { acceptor->socket.set_option(asio::ip::v6_only(true), error); });
     step([&] { acceptor->socket.bind(endpoint, error); });
-    step([&] { acceptor->socket.listen(1024, error); });
+    step([&] { acceptor->socket.listen(asio::socket_base::max_listen_connections, error); });
+    step([&] { acceptor->socket.non_blocking(true, error); });
     if (error)
         return fail(Errc::Io, "cannot listen on " + where + ": " + error.message() +
                                   "; set another port, or stop the program that has this one");
@@ -213,6 +216,7 @@ Async<void> Server::Impl::accept(std::shared_ptr<Impl> self, std::size_t index) 
             co_return;
         if (!error) {
             self->admit(std::move(socket), acceptor);
+            self->admit_waiting(acceptor);
             continue;
         }
         if (error == asio::error::operation_aborted)
@@ -222,6 +226,19 @@ Async<void> Server::Impl::accept(std::shared_ptr<Impl> self, std::size_t index) 
         asio::steady_timer pause(self->m_loop, std::chrono::milliseconds(200));
         const auto [ignored] = co_await pause.async_wait(kValues);
         static_cast<void>(ignored);
+    }
+}
+
+/// A turn of a busy loop is long, and the kernel drops what waits too long to be accepted; a client then tries again after one, three and seven
+/// seconds. So not one connection a turn.
+void Server::Impl::admit_waiting(Acceptor& acceptor) {
+    for (int more = 0; more < kAcceptAtOnce && !m_stopping; ++more) {
+        boost::system::error_code error;
+        tcp::socket socket(m_loop);
+        acceptor.socket.accept(socket, error);
+        if (error)
+            return; // none waits; anything worse is met again by the one that waits
+        admit(std::move(socket), acceptor);
     }
 }
 

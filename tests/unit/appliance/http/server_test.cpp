@@ -181,6 +181,23 @@ TEST(HttpServer, BoundsConnections) {
     EXPECT_TRUE(c.closed());
 }
 
+TEST(HttpServer, AcceptsManyConnectionsInOneTurn) {
+    constexpr std::size_t kMany = 100;
+    asio::io_context loop(1);
+    SmallService service(loop);
+    Server server(loop, service, {});
+    const std::uint16_t port = server.listen("127.0.0.1", 0, Listener::Api, nullptr).value();
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (std::size_t i = 0; i < kMany; ++i)
+        clients.push_back(std::make_unique<RawClient>(port));
+    std::size_t turns = 0;
+    while (server.connections() < kMany && turns < 2 * kMany && loop.poll_one() == 1)
+        ++turns;
+    EXPECT_EQ(server.connections(), kMany);
+    // One at a time, each would wait for a turn in which those before it are served.
+    EXPECT_LT(turns, kMany);
+}
+
 TEST(HttpServer, StreamsEventsAndCloses) {
     RunningServer running;
     RawClient client(running.port);
