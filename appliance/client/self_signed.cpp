@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "core/base/utf8.h"
+
 namespace keymeld::client {
 namespace {
 
@@ -56,8 +58,8 @@ Result<Bytes> utc_time(std::uint64_t seconds) {
 
 Result<Bytes> certificate_body(const bitcoin::PlainPubKey& key, std::string_view common_name, const ByteArray<16>& serial,
                                std::uint64_t not_before, std::uint64_t not_after) {
-    if (common_name.empty() || common_name.size() > 64)
-        return fail(Errc::InvalidArgument, "a certificate's name has 1 to 64 bytes");
+    if (common_name.empty() || common_name.size() > 64 || !is_utf8(common_name))
+        return fail(Errc::InvalidArgument, "a certificate's name has 1 to 64 bytes of UTF-8");
     KEYMELD_TRY(const Bytes from, utc_time(not_before));
     KEYMELD_TRY(const Bytes until, utc_time(not_after));
     const Bytes text = element(0x0c, {as_bytes(common_name)});

@@ -13,7 +13,7 @@ import time
 import unittest
 
 import cryptoki as ck
-from rig import G, KEYMELD, MODULE, N, PIN, Rig, add, ecdsa_verifies, even_point, multiply, schnorr_verifies, tagged
+from rig import G, KEYMELD, N, PIN, PRELOAD, Rig, add, ecdsa_verifies, even_point, multiply, schnorr_verifies, tagged
 
 ULONG = ctypes.c_ulong
 
@@ -39,6 +39,12 @@ class Stderr:
         os.close(self.before)
         with os.fdopen(self.read) as text:
             self.text = text.read()
+
+
+def python(script, *before):
+    """Runs a script of its own process beside these tests, with the module's environment."""
+    return subprocess.run([*before, sys.executable, "-c", script], cwd=os.path.dirname(os.path.abspath(__file__)), env={**os.environ, **PRELOAD},
+                          check=False, capture_output=True, text=True)
 
 
 class Misbehaviour(unittest.TestCase):
@@ -88,10 +94,10 @@ class Misbehaviour(unittest.TestCase):
         self.module.must("C_GetSlotList", ctypes.c_ubyte(1), None, ctypes.byref(count))
         self.assertEqual(count.value, 0)
         # A library that starts while the appliance is away does not notice before it is used.
-        other = subprocess.run([sys.executable, "-c", "import cryptoki as ck\nl = ck.Library()\nl.initialize()\n"
-                                "code = l.call('C_OpenSession', 0, 6, None, None, ck.ctypes.byref(ck.ULONG()))\n"
-                                "assert code == ck.TOKEN_NOT_PRESENT, hex(code)"], cwd=os.path.dirname(__file__), check=False)
-        self.assertEqual(other.returncode, 0)
+        other = python("import cryptoki as ck\nl = ck.Library()\nl.initialize()\n"
+                       "code = l.call('C_OpenSession', 0, 6, None, None, ck.ctypes.byref(ck.ULONG()))\n"
+                       "assert code == ck.TOKEN_NOT_PRESENT, hex(code)")
+        self.assertEqual(other.returncode, 0, other.stderr)
         self.rig.fleet("start-appliance")
         self.rig.wait_ready()
         message = os.urandom(32)
@@ -269,14 +275,14 @@ class Misbehaviour(unittest.TestCase):
                   "assert l.sign(s, l.key(s, 'aggregate'), os.urandom(32))[0] == ck.OK\n"
                   "assert resource.getrlimit(resource.RLIMIT_CORE)[1] != 0, 'the process was hardened'\n")
         limited = ["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock"] if os.geteuid() == 0 else []
-        done = subprocess.run([*limited, sys.executable, "-c", script], cwd=os.path.dirname(__file__), check=False, capture_output=True, text=True)
+        done = python(script, *limited)
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_standard_error_that_nobody_reads(self):
         script = ("import os, signal, cryptoki as ck\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\nread, write = os.pipe()\nos.dup2(write, 2)\n"
                   "os.close(read)\nos.close(write)\nl = ck.Library()\nl.initialize()\n"
                   "code = l.call('C_Login', l.open(), 1, b'wrong pin', 9)\nos._exit(0 if code == ck.PIN_INCORRECT else 1)\n")
-        done = subprocess.run([sys.executable, "-c", script], cwd=os.path.dirname(__file__), check=False)
+        done = python(script)
         self.assertEqual(done.returncode, 0, "-13: a line of the module ended the application")
 
     # ---- PINs, stores, configuration -------------------------------------------------------------------------------
@@ -359,9 +365,7 @@ class Misbehaviour(unittest.TestCase):
         self.rig.configure("refresh_secs: 0\ngenerate_keys: true")
         self.setUp()
         before = self.module.find(self.session)
-        other = subprocess.run(["pkcs11-tool", "--module", MODULE, "--login", "--pin", PIN, "--keypairgen", "--key-type", "EC:secp256k1", "--label",
-                                "added"], env=self.rig.environment, capture_output=True, check=False)
-        self.assertEqual(other.returncode, 0, other.stderr)
+        self.rig.pkcs11_tool("--keypairgen", "--key-type", "EC:secp256k1", "--label", "added", login=True)
         after = self.module.find(self.session)
         self.assertEqual(after[:len(before)], before)
         self.assertEqual(len(after), len(before) + 2)

@@ -12,6 +12,9 @@ BUILD = os.environ["KEYMELD_BUILD_DIR"]
 MODULE = os.path.join(BUILD, "lib", "libkeymeld-pkcs11.so")
 KEYMELD = os.path.join(BUILD, "bin", "keymeld")
 PIN = "correct horse"
+# The runtime of a sanitizer, without which nobody can load a module that was built with it: this process has it, other programs that load the
+# module get it, all others have to do without.
+PRELOAD = {"LD_PRELOAD": os.environ.pop("LD_PRELOAD")} if "LD_PRELOAD" in os.environ else {}
 SCHNORR = 0x80000000 | 0x4B4D4401
 
 
@@ -114,7 +117,7 @@ class Rig:
 
     def pkcs11_tool(self, *arguments, login=False, **options):
         pin = ("--login", "--pin", PIN) if login else ()
-        return self.run("pkcs11-tool", "--module", MODULE, *pin, *arguments, **options)
+        return self.run("pkcs11-tool", "--module", MODULE, *pin, *arguments, env=PRELOAD, **options)
 
 
 class RigTest(unittest.TestCase):

@@ -188,6 +188,7 @@ TEST(SelfSigned, RefusesNamesAndTimesThatDoNotFit) {
     const auto key = bitcoin::SecretKey::generate();
     EXPECT_TRUE(certificate_body(key.public_key(), "KeyMeld", {1}, 1, 2));
     EXPECT_FALSE(certificate_body(key.public_key(), "", {1}, 1, 2));
+    EXPECT_FALSE(certificate_body(key.public_key(), "\xff", {1}, 1, 2));
     EXPECT_FALSE(certificate_body(key.public_key(), std::string(65, 'a'), {1}, 1, 2));
     EXPECT_FALSE(certificate_body(key.public_key(), "KeyMeld", {1}, 1, 2'600'000'000));
 }
