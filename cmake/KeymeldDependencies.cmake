@@ -22,6 +22,7 @@ find_package(Protobuf REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(prometheus-cpp REQUIRED CONFIG COMPONENTS core)
+find_library(MIMALLOC_LIBRARY mimalloc REQUIRED)
 
 pkg_check_modules(SECP256K1 QUIET libsecp256k1>=0.6.0)
 find_path(SECP256K1_MUSIG_INCLUDE secp256k1_musig.h HINTS ${SECP256K1_INCLUDE_DIRS})
