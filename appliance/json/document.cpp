@@ -22,6 +22,9 @@ struct TreeBuilder {
     static constexpr std::size_t max_key_size = 256;
     static constexpr std::size_t max_string_size = 0x7ffffffe;
 
+    /// `space` holds the values of a body of usual size while it is read.
+    TreeBuilder(unsigned char* space, std::size_t size) : stack({}, space, size) {}
+
     bj::value_stack stack;
     std::size_t members = 0;
 
@@ -136,7 +139,8 @@ Error invalid_field(std::string pointer, std::string_view rule) {
 // ---- Document -------------------------------------------------------------------------------------------------------
 
 struct Document::Tree {
-    bj::monotonic_resource memory{4096};
+    unsigned char space[2048]; ///< enough for a body of usual size
+    bj::monotonic_resource memory{space, sizeof space};
     bj::value root;
 };
 
@@ -149,7 +153,8 @@ Result<Document> Document::parse(std::string_view text) {
     auto tree = std::make_unique<Tree>();
     bj::parse_options options;
     options.max_depth = kMaxDepth;
-    bj::basic_parser<TreeBuilder> parser(options);
+    unsigned char space[4096];
+    bj::basic_parser<TreeBuilder> parser(options, space, sizeof space);
     bj::error_code error;
     parser.handler().stack.reset(&tree->memory);
     const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
