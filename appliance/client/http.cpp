@@ -82,6 +82,9 @@ using Plain = beast::tcp_stream;
 using Tls = beast::ssl_stream<beast::tcp_stream>;
 using Parser = http::response_parser<http::string_body>;
 
+/// Bytes of an answer that the parser cannot use yet. It limits header and body, but neither the line of a chunk nor a trailer.
+constexpr std::size_t kMaxUnparsed = 128 * 1024;
+
 struct Connection {
     explicit Connection(const asio::any_io_executor& executor) : plain(std::make_unique<Plain>(executor)) {}
     Connection(const asio::any_io_executor& executor, asio::ssl::context& context)
@@ -114,7 +117,7 @@ struct Connection {
 
     std::unique_ptr<Plain> plain;
     std::unique_ptr<Tls> tls;
-    beast::flat_buffer buffer;
+    beast::flat_buffer buffer{kMaxUnparsed};
     int remembered = -1;
 
     Plain& lowest() { return tls ? beast::get_lowest_layer(*tls) : *plain; }
@@ -123,7 +126,7 @@ struct Connection {
 Error broken(const ErrorCode& error, std::string_view doing) {
     if (error == beast::error::timeout)
         return fail(Errc::DeadlineExceeded, "the appliance did not answer in time while " + std::string(doing));
-    if (error == http::error::body_limit)
+    if (error == http::error::body_limit || error == http::error::buffer_overflow || error == http::error::header_limit)
         return fail(Errc::BodyTooLarge, "the appliance's answer is larger than this client accepts");
     return fail(Errc::Disconnected, std::string(doing) + ": " + error.message());
 }

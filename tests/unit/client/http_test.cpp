@@ -42,9 +42,60 @@ Errc error_of_tls_with(const std::string& answer) {
     return outcome && !*outcome ? outcome->error().code : Errc::Internal;
 }
 
+/// Answers with something that has no end; how much of it was taken.
+Async<void> go_on_forever(tcp::acceptor& acceptor, std::string begin, std::size_t& taken) {
+    tcp::socket peer = co_await acceptor.async_accept(asio::use_awaitable);
+    ByteArray<4096> ignored{};
+    co_await peer.async_read_some(asio::buffer(ignored), asio::use_awaitable);
+    co_await asio::async_write(peer, asio::buffer(begin), asio::use_awaitable);
+    const std::string more(64 * 1024, 'x');
+    while (taken < 64u * 1024 * 1024)
+        taken += co_await asio::async_write(peer, asio::buffer(more), asio::use_awaitable);
+}
+
+TEST(HttpPool, TakesNoMoreOfAnEndlessAnswerThanItCanUse) {
+    for (const std::string begin : {"HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x",
+                                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ", "HTTP/1.1 200 "}) {
+        asio::io_context loop;
+        tcp::acceptor acceptor(loop, {asio::ip::address_v4::loopback(), 0});
+        std::size_t taken = 0;
+        asio::co_spawn(loop, go_on_forever(acceptor, begin, taken), asio::detached);
+        Endpoint endpoint;
+        endpoint.port = acceptor.local_endpoint().port();
+        std::optional<Result<HttpResponse>> outcome;
+        HttpPool pool(loop.get_executor(), endpoint);
+        asio::co_spawn(loop, pool.send({"GET", "/"}, std::chrono::steady_clock::now() + std::chrono::seconds(20)),
+                       [&](std::exception_ptr, Result<HttpResponse> result) { outcome.emplace(std::move(result)); });
+        while (!outcome && loop.run_one() > 0) {
+        }
+        ASSERT_TRUE(outcome && !*outcome) << begin;
+        EXPECT_LT(taken, 16u * 1024 * 1024) << begin;
+        EXPECT_NE(outcome->error().code, Errc::DeadlineExceeded) << begin << ": " << outcome->error().detail;
+    }
+}
+
 TEST(HttpPool, TellsABrokenWayFromAWrongCertificate) {
     EXPECT_EQ(error_of_tls_with(""), Errc::Disconnected) << "an appliance that restarts";
     EXPECT_EQ(error_of_tls_with("HTTP/1.1 400 Bad Request\r\n\r\n"), Errc::AuthFailed) << "no TLS at all";
+}
+
+TEST(HttpPool, ReadsALargeAnswerInEitherForm) {
+    const std::string body(8u * 1024 * 1024, 'a');
+    for (const std::string& answer : {"Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body,
+                                      "Transfer-Encoding: chunked\r\n\r\n800000\r\n" + body + "\r\n0\r\n\r\n"}) {
+        asio::io_context loop;
+        tcp::acceptor acceptor(loop, {asio::ip::address_v4::loopback(), 0});
+        asio::co_spawn(loop, hang_up(acceptor, "HTTP/1.1 200 OK\r\n" + answer), asio::detached);
+        Endpoint endpoint;
+        endpoint.port = acceptor.local_endpoint().port();
+        HttpPool pool(loop.get_executor(), endpoint);
+        std::optional<Result<HttpResponse>> outcome;
+        asio::co_spawn(loop, pool.send({"GET", "/"}, std::chrono::steady_clock::now() + std::chrono::seconds(20)),
+                       [&](std::exception_ptr, Result<HttpResponse> result) { outcome.emplace(std::move(result)); });
+        loop.run();
+        ASSERT_TRUE(outcome && *outcome) << outcome->error().detail;
+        EXPECT_TRUE((*outcome)->body == body);
+    }
 }
 
 /// What `read` makes of an appliance that answers every request with this body.
