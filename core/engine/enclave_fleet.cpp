@@ -40,7 +40,8 @@ Status EnclaveFleet::open(std::map<std::uint32_t, std::unique_ptr<plugin::Transp
                     [this](const EnclaveCallPtr& call, Result<wire::Response> result) { answered(call, std::move(result)); },
                     [this](std::uint32_t id, protocol::SignerHello hello, std::function<void(Status)> done) {
                         m_hub.identities.recover(id, std::move(hello), std::move(done));
-                    }}));
+                    },
+                    [this](std::uint32_t id) { m_hub.identities.report_versions(id); }}));
     }
     return {};
 }

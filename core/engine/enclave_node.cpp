@@ -51,6 +51,8 @@ wire::SealedUpdate* sealed_update(wire::Response& response) {
     case wire::Response::kListEscrows:
     case wire::Response::kHandOver:
     case wire::Response::kTakeOver:
+    case wire::Response::kReportVersions:
+    case wire::Response::kKeepVersions:
     case wire::Response::kDeleteKeygen:
     case wire::Response::kRestore:
     case wire::Response::kAuthenticate:
@@ -229,6 +231,8 @@ void EnclaveNode::ping() {
             return;
         m_ping = answer->ping();
         m_last_health_check = unix_seconds();
+        if (m_ping.unreported_states() != 0)
+            m_events.has_news(id());
     });
     m_ping_timer = m_timers.after(kPingInterval, [this] { ping(); });
 }

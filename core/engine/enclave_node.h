@@ -30,6 +30,8 @@ class EnclaveNode {
         std::function<void(const EnclaveCallPtr&, Result<wire::Response>)> answered;
         /// The enclave has lost its key with a restart and would take it back: as IdentityKeeper::recover().
         std::function<void(std::uint32_t id, protocol::SignerHello, std::function<void(Status)>)> recover;
+        /// It has versions of sealed states to report to its peers.
+        std::function<void(std::uint32_t id)> has_news;
     };
 
     EnclaveNode(asio::io_context& loop, TimerQueue& timers, KnownKeys& known_keys, const config::Enclave& config,

@@ -93,9 +93,15 @@ Async<Status> IdentityKeeper::escrow(std::uint32_t owner, std::uint32_t holder) 
     const auto given = co_await m_hub.fleet.ask(std::move(give));
     if (!given)
         co_return given.error();
-    EnclaveCall keep = command(holder, [owner_key, box = given->response.escrow_identity().box()](wire::Request& request) {
+    // A holder must not hear of a version that could still be lost.
+    const Status stored = co_await m_hub.sealed.settled();
+    if (!stored)
+        co_return stored;
+    const wire::EscrowIdentityResult& escrow = given->response.escrow_identity();
+    EnclaveCall keep = command(holder, [owner_key, escrow](wire::Request& request) {
         request.mutable_keep_escrow()->set_owner_public_key(owner_key);
-        request.mutable_keep_escrow()->set_box(box);
+        request.mutable_keep_escrow()->set_box(escrow.box());
+        request.mutable_keep_escrow()->set_versions(escrow.versions());
     });
     const auto kept = co_await m_hub.fleet.ask(std::move(keep));
     if (!kept)
@@ -104,16 +110,71 @@ Async<Status> IdentityKeeper::escrow(std::uint32_t owner, std::uint32_t holder) 
     co_return Status{};
 }
 
+std::vector<std::uint32_t> IdentityKeeper::holders(std::uint32_t owner) const {
+    std::vector<std::uint32_t> out;
+    for (const auto& [pair, escrowed] : m_escrowed)
+        if (pair.owner == owner && lives(pair) == escrowed && m_hub.fleet.find(pair.holder)->healthy())
+            out.push_back(pair.holder);
+    return out;
+}
+
 void IdentityKeeper::count_holders() {
-    for (const auto& [owner, node] : m_hub.fleet.nodes()) {
-        if (node->proof() == nullptr || node->proof()->hello.sealing != kPeerSealing)
-            continue;
-        std::uint32_t count = 0;
-        for (const auto& [pair, escrowed] : m_escrowed)
-            if (pair.owner == owner && lives(pair) == escrowed && m_hub.fleet.find(pair.holder)->healthy())
-                ++count;
-        m_hub.observer.on_enclave_key_holders(owner, count);
+    for (const auto& [owner, node] : m_hub.fleet.nodes())
+        if (node->proof() != nullptr && node->proof()->hello.sealing == kPeerSealing)
+            m_hub.observer.on_enclave_key_holders(owner, static_cast<std::uint32_t>(holders(owner).size()));
+}
+
+// ---- Versions -------------------------------------------------------------------------------------------------------
+
+void IdentityKeeper::report_versions(std::uint32_t enclave) {
+    if (!m_hub.stopping && !holders(enclave).empty() && m_reporting.insert(enclave).second)
+        spawn(m_hub.loop, "report_versions", run_report(enclave));
+}
+
+Async<void> IdentityKeeper::run_report(std::uint32_t enclave) {
+    const BackgroundTask task(m_hub);
+    const Status reported = co_await report(enclave);
+    m_reporting.erase(enclave);
+    if (reported || m_hub.stopping)
+        co_return;
+    log::warn("enclave", "report_failed", {{"enclave", enclave}, {"error", reported.error().code}, {"why", reported.error().detail}});
+    // An escrow brings all versions there are.
+    std::erase_if(m_escrowed, [enclave](const auto& entry) { return entry.first.owner == enclave; });
+    enclave_health_changed(enclave);
+}
+
+Async<Status> IdentityKeeper::report(std::uint32_t enclave) {
+    const std::vector<std::uint32_t> peers = holders(enclave);
+    const std::string owner_key = key_bytes(m_hub.fleet.find(enclave)->proof()->hello.public_key);
+    std::vector<std::string> keys;
+    for (const std::uint32_t peer : peers)
+        keys.push_back(key_bytes(m_hub.fleet.find(peer)->proof()->hello.public_key));
+    EnclaveCall ask = command(enclave, [keys](wire::Request& request) {
+        for (const std::string& key : keys)
+            request.mutable_report_versions()->add_peer_public_keys(key);
+    });
+    const auto answer = co_await m_hub.fleet.ask(std::move(ask));
+    if (!answer)
+        co_return answer.error();
+    const wire::ReportVersionsResult& report = answer->response.report_versions();
+    if (static_cast<std::size_t>(report.tags_size()) != peers.size())
+        co_return fail(Errc::MalformedFrame, "an enclave did not vouch for its versions to every peer");
+    const Status stored = co_await m_hub.sealed.settled();
+    if (!stored)
+        co_return stored;
+    Status last;
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+        EnclaveCall keep =
+            command(peers[i], [owner_key, versions = report.versions(), tag = report.tags(static_cast<int>(i))](wire::Request& request) {
+                request.mutable_keep_versions()->set_owner_public_key(owner_key);
+                request.mutable_keep_versions()->set_versions(versions);
+                request.mutable_keep_versions()->set_tag(tag);
+            });
+        const auto kept = co_await m_hub.fleet.ask(std::move(keep));
+        if (!kept)
+            last = kept.error();
     }
+    co_return last;
 }
 
 // ---- Recovery -------------------------------------------------------------------------------------------------------
@@ -261,6 +322,7 @@ Async<Status> IdentityKeeper::hand_over(std::shared_ptr<Side> heir, std::string 
     wire::Request take;
     take.mutable_take_over()->set_giver_public_key(giver_key);
     take.mutable_take_over()->set_box(given->response.hand_over().box());
+    take.mutable_take_over()->set_versions(given->response.hand_over().versions());
     const auto taken = co_await heir->link->call(std::move(take), deadline);
     if (!taken)
         co_return taken.error();

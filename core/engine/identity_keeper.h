@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "core/engine/async.h"
 #include "core/protocol/enclave_link.h"
@@ -23,6 +24,8 @@ class IdentityKeeper {
     /// Gives a restarted enclave, which said `hello` with a new key, the key back that is known of it. Errors: EnclaveUnavailable (worth another
     /// try), AttestationRefused (all that are up were asked, and none holds it).
     void recover(std::uint32_t enclave, protocol::SignerHello hello, std::function<void(Status)> done);
+    /// Brings what changed in an enclave's sealed states to those that hold its key, so that older ones are refused after its restart.
+    void report_versions(std::uint32_t enclave);
     void stop();
 
   private:
@@ -50,7 +53,10 @@ class IdentityKeeper {
     Async<void> run_escrows(std::uint32_t enclave);
     Async<Status> escrow(std::uint32_t owner, std::uint32_t holder);
     std::optional<Lives> lives(const Pair& pair) const;
+    std::vector<std::uint32_t> holders(std::uint32_t owner) const;
     void count_holders();
+    Async<void> run_report(std::uint32_t enclave);
+    Async<Status> report(std::uint32_t enclave);
     Async<void> run_recovery(std::uint32_t enclave, protocol::SignerHello hello, std::function<void(Status)> done);
     Async<Status> recovery(std::uint32_t enclave, protocol::SignerHello hello);
     Async<Result<std::vector<Holder>>> holders_of(std::uint32_t enclave);
@@ -60,6 +66,7 @@ class IdentityKeeper {
 
     Hub& m_hub;
     std::map<Pair, Lives> m_escrowed;
+    std::set<std::uint32_t> m_reporting;
     std::map<std::uint32_t, std::shared_ptr<Side>> m_sides;
 };
 

@@ -85,11 +85,39 @@ void SealedStore::write(const SealedOwner& owner, Batch batch, std::uint64_t old
     }
     if (enclaves.empty())
         return m_hub.store.write(std::move(batch), std::move(done));
-    m_hub.store.write(std::move(batch), [this, owner, enclaves = std::move(enclaves), done = std::move(done)](Status status) {
+    const std::uint64_t number = ++m_last_write;
+    m_writes.insert(m_writes.end(), number);
+    m_hub.store.write(std::move(batch), [this, owner, number, enclaves = std::move(enclaves), done = std::move(done)](Status status) {
         if (!status)
             batch_failed(owner, enclaves, status.error());
+        write_ended(number, status);
         done(std::move(status));
     });
+}
+
+void SealedStore::write_ended(std::uint64_t number, const Status& status) {
+    m_writes.erase(number);
+    std::erase_if(m_settling, [&](const Settling& waiting) {
+        if (!status && number <= waiting.last_write)
+            waiting.done.set(status);
+        else if (m_writes.empty() || *m_writes.begin() > waiting.last_write)
+            waiting.done.set({});
+        return waiting.done.is_set();
+    });
+}
+
+Async<Status> SealedStore::settled() {
+    std::vector<SealedOwner> owners;
+    for (const auto& [owner, lane] : m_lanes)
+        if (!lane.held && !lane.updates.empty())
+            owners.push_back(owner);
+    for (const SealedOwner& owner : owners)
+        write(owner, {}, 0, [](const Status&) {});
+    if (m_writes.empty())
+        co_return Status{};
+    const OneShot<Status> done(m_hub.loop);
+    m_settling.push_back({m_last_write, done});
+    co_return co_await done.wait();
 }
 
 Async<Status> SealedStore::write(SealedOwner owner, Batch batch, std::uint64_t oldest_token) {

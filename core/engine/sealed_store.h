@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <unordered_map>
 
 #include "core/engine/enclave_call.h"
@@ -33,6 +34,9 @@ class SealedStore {
     void write(const SealedOwner& owner, Batch batch, std::uint64_t oldest_token, Store::Done done);
     Async<Status> write(SealedOwner owner, Batch batch, std::uint64_t oldest_token);
 
+    /// When every update noted until now is durable, but for those of held owners; StorageFailed if one of them was refused.
+    Async<Status> settled();
+
     /// Gives `enclave` back what is stored of `owner`. SealBroken if there is nothing, or if the enclave does not take it.
     void restore(std::uint32_t enclave, const SealedOwner& owner, SteadyTime deadline, std::function<void(Status)> done);
 
@@ -57,7 +61,15 @@ class SealedStore {
     Async<Status> restored(std::uint32_t enclave, SealedOwner owner, SteadyTime deadline);
 
     Hub& m_hub;
+    struct Settling {
+        std::uint64_t last_write = 0;
+        OneShot<Status> done;
+    };
+    void write_ended(std::uint64_t number, const Status& status);
     std::uint64_t m_last_token = 0;
+    std::uint64_t m_last_write = 0;
+    std::set<std::uint64_t> m_writes; ///< of updates, under way
+    std::vector<Settling> m_settling;
     std::unordered_map<SealedOwner, Lane> m_lanes; ///< only those with something in them
     std::unordered_map<SealedOwner, std::uint64_t> m_lost; ///< updates up to this token did not reach storage
     std::map<std::pair<std::uint32_t, SealedOwner>, std::vector<std::function<void(Status)>>> m_restores;

@@ -23,6 +23,8 @@ static_assert(same<Request::kHello, Response::kHello>() && same<Request::kAttest
               same<Request::kKeepEscrow, Response::kKeepEscrow>() &&
               same<Request::kListEscrows, Response::kListEscrows>() &&
               same<Request::kHandOver, Response::kHandOver>() && same<Request::kTakeOver, Response::kTakeOver>() &&
+              same<Request::kReportVersions, Response::kReportVersions>() &&
+              same<Request::kKeepVersions, Response::kKeepVersions>() &&
               same<Request::kOpenKeygen, Response::kOpenKeygen>() &&
               same<Request::kJoinKeygen, Response::kJoinKeygen>() && same<Request::kRegister, Response::kRegister>() &&
               same<Request::kCompleteKeygen, Response::kCompleteKeygen>() &&

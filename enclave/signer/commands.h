@@ -39,6 +39,7 @@ class JoinKeygen;
 class JoinKeygenResult;
 class KeepEscrow;
 class KeepKey;
+class KeepVersions;
 class KeyResult;
 class ListEscrowsResult;
 class OpenKeygen;
@@ -47,6 +48,8 @@ class PingResult;
 class Register;
 class RegisterResult;
 class Reject;
+class ReportVersions;
+class ReportVersionsResult;
 class RejectResult;
 class Restore;
 class RestoreKey;
@@ -83,6 +86,9 @@ Status keep_escrow(SignerCore& core, const wire::KeepEscrow& request);
 Status list_escrows(const SignerCore& core, wire::ListEscrowsResult& result);
 Status hand_over(SignerCore& core, const wire::HandOver& request, wire::HandOverResult& result);
 Status take_over(SignerCore& core, const wire::TakeOver& request, wire::TakeOverResult& result);
+Status report_versions(SignerCore& core, const wire::ReportVersions& request,
+                       wire::ReportVersionsResult& result);
+Status keep_versions(SignerCore& core, const wire::KeepVersions& request);
 
 // keygen_commands.cpp
 Status open_keygen(SignerCore& core, const Call& call, const wire::OpenKeygen& request,

@@ -44,7 +44,7 @@ Result<std::vector<NonceEntry>> entries_of(const KeygenParams& params, std::uint
 } // namespace
 
 Result<CheckedContributions>
-check_contributions(const EscrowVault& escrows, KeygenState& keygen, const SigningAttempt& attempt,
+check_contributions(EscrowVault& escrows, KeygenState& keygen, const SigningAttempt& attempt,
                     const KeygenState::Keys& keys,
                     const std::vector<const wire::NonceContribution*>& contributions) {
     const KeygenParams& params = keygen.params();
@@ -95,6 +95,8 @@ check_contributions(const EscrowVault& escrows, KeygenState& keygen, const Signi
             by_position[keys.position[entry.signer_index]] = *nonce;
         }
         keygen.note_peer(enclave, standings[enclave]);
+        escrows.note_shown(params.enclaves[enclave], keygen.id(),
+                           standings[enclave].ledger_version);
     }
     CheckedContributions out;
     for (const auto& nonce : by_position)

@@ -26,9 +26,10 @@ struct CheckedContributions {
 /// when our nonces were made, nor of an enclave whose key a later one has taken over.
 /// `Errc::RosterMismatch`; `Errc::StateRolledBack` with the fact
 /// peer_public_key; `Errc::ContributionInvalid` with blamed_user for a nonce that is no pair of
-/// points. Remembers the versions.
+/// points. Remembers the versions, also
+/// for the peers' next lives.
 Result<CheckedContributions>
-check_contributions(const EscrowVault& escrows, KeygenState& keygen, const SigningAttempt& attempt,
+check_contributions(EscrowVault& escrows, KeygenState& keygen, const SigningAttempt& attempt,
                     const KeygenState::Keys& keys,
                     const std::vector<const wire::NonceContribution*>& contributions);
 

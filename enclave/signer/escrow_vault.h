@@ -6,6 +6,7 @@
 
 #include "core/base/result.h"
 #include "enclave/signer/enclave_identity.h"
+#include "enclave/signer/state_versions.h"
 
 namespace keymeld::enclave {
 
@@ -22,10 +23,18 @@ class EscrowVault {
   public:
     explicit EscrowVault(std::size_t capacity) : m_capacity(capacity) {}
 
-    /// Keeps or renews. The incarnation never goes back: an old box says nothing new.
-    void keep(EnclaveIdentity identity);
+    /// Keeps or renews. Neither the incarnation nor a version ever goes back: an old box says
+    /// nothing new.
+    void keep(EnclaveIdentity identity, const StateVersions& versions);
+    /// `Errc::NotFound` if the owner's identity is not kept.
+    Status keep_versions(const crypto::PlainPubKey& owner, const StateVersions& versions);
+    /// The owner showed this version of a session itself; nothing for one that is not kept.
+    void note_shown(const crypto::PlainPubKey& owner, const KeygenId& keygen,
+                    std::uint64_t version);
     /// The identity for its owner's next life, counted from now on; `Errc::NotFound`.
     Result<EnclaveIdentity> next_life(const crypto::PlainPubKey& owner);
+    /// Of an identity that is kept; null otherwise. Valid until the next change.
+    const StateVersions* versions(const crypto::PlainPubKey& owner) const;
     /// The lowest incarnation of that enclave to be believed; 0 for one that is not kept.
     std::uint64_t least_incarnation(const crypto::PlainPubKey& owner) const;
     std::vector<EscrowFacts> list() const;
@@ -33,6 +42,8 @@ class EscrowVault {
   private:
     struct Kept {
         EnclaveIdentity identity;
+        Marker marker;
+        StateVersions versions;
         std::uint64_t renewed = 0;
     };
     std::size_t m_capacity;

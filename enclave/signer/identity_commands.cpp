@@ -66,6 +66,9 @@ Status ping(SignerCore& core, const Call& call, wire::PingResult& result) {
         static_cast<std::uint64_t>(std::max<std::int64_t>(uptime.count(), 0)));
     result.set_known_keygens(static_cast<std::uint32_t>(core.store.size()));
     result.set_active_signings(static_cast<std::uint32_t>(core.attempts.active()));
+    if (core.parts.sealing->recovers())
+        result.set_unreported_states(
+            static_cast<std::uint32_t>(core.store.changes() + core.keys.changes()));
     result.set_cpu_micros(micros(usage.ru_utime) + micros(usage.ru_stime));
     result.set_command_micros(static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(core.command_time.total()).count()));

@@ -1,11 +1,17 @@
 #include "enclave/signer/keygen_store.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace keymeld::enclave {
 namespace {
 
 constexpr int kPastShift = 62;
+constexpr std::uint64_t kVersionBits = (std::uint64_t{1} << kPastShift) - 1;
+// Beyond, changes are not noted until they were asked for: they come with the next snapshot.
+constexpr std::size_t kMaxChanged = StateVersions::kMaxEntries;
+// Of one report.
+constexpr std::size_t kMaxReported = 50'000;
 // How far from the cold end a session to park is looked for, when those at the end have attempts
 // under way.
 constexpr std::size_t kParkScan = 64;
@@ -23,7 +29,7 @@ KeygenStore::PastEntry KeygenStore::past_of(const KeygenId& id) const {
     const auto word = m_history.find(m_marker.keygen(id));
     if (!word)
         return {};
-    return {static_cast<Past>(*word >> kPastShift), *word & ((std::uint64_t{1} << kPastShift) - 1)};
+    return {static_cast<Past>(*word >> kPastShift), *word & kVersionBits};
 }
 
 void KeygenStore::note_past(const KeygenId& id, Past past, std::uint64_t version) {
@@ -34,6 +40,8 @@ Result<KeygenState*> KeygenStore::find(const KeygenId& id) {
     if (const auto found = m_loaded.find(id); found != m_loaded.end()) {
         m_recent.splice(m_recent.begin(), m_recent, found->second.place);
         recount(found->second);
+        if (!std::exchange(found->second.changed, true))
+            note_change(id);
         KeygenState* const state = found->second.state.get();
         shrink(id); // keys and entries come after the session itself
         return state;
@@ -105,7 +113,8 @@ KeygenState& KeygenStore::insert(std::unique_ptr<KeygenState> state) {
     const KeygenId id = state->id();
     m_recent.push_front(id);
     Loaded& loaded = m_loaded[id];
-    loaded = {std::move(state), m_recent.begin(), 0, 0};
+    loaded = {std::move(state), m_recent.begin(), 0, 0, true};
+    note_change(id);
     recount(loaded);
     KeygenState& out = *loaded.state;
     shrink(id);
@@ -119,6 +128,51 @@ void KeygenStore::recount(Loaded& loaded) {
     m_keys += keys - loaded.keys;
     loaded.entries = entries;
     loaded.keys = keys;
+}
+
+void KeygenStore::note_change(const KeygenId& id) {
+    if (m_changed.size() < kMaxChanged)
+        m_changed.push_back(id);
+}
+
+void KeygenStore::put_version(const KeygenId& id, const Loaded& loaded, StateVersions& out) const {
+    if (loaded.state->phase() != Phase::Collecting || loaded.state->has_registrations())
+        out.note(StateVersions::Kind::Keygen, m_marker.keygen(id), loaded.state->version(), false);
+}
+
+void KeygenStore::put_versions(StateVersions& out) const {
+    for (const auto& [id, loaded] : m_loaded)
+        put_version(id, loaded, out);
+    m_history.for_each([&](Mark mark, std::uint64_t word) {
+        const auto past = static_cast<Past>(word >> kPastShift);
+        if (past == Past::Evicted || past == Past::Deleted)
+            out.note(StateVersions::Kind::Keygen, mark, word & kVersionBits, past == Past::Deleted);
+    });
+}
+
+void KeygenStore::put_changes(StateVersions& out) {
+    for (std::size_t i = 0; i < kMaxReported && !m_changed.empty(); ++i) {
+        const KeygenId id = m_changed.back();
+        m_changed.pop_back();
+        if (const auto loaded = m_loaded.find(id); loaded != m_loaded.end()) {
+            loaded->second.changed = false;
+            put_version(id, loaded->second, out);
+            continue;
+        }
+        const PastEntry past = past_of(id);
+        if (past.past == Past::Evicted || past.past == Past::Deleted)
+            out.note(StateVersions::Kind::Keygen, m_marker.keygen(id), past.version,
+                     past.past == Past::Deleted);
+    }
+}
+
+void KeygenStore::learn(const StateVersions& versions) {
+    versions.for_each(
+        StateVersions::Kind::Keygen, [&](Mark mark, std::uint64_t version, bool deleted) {
+            const Past past = deleted ? Past::Deleted : Past::Evicted;
+            if (m_history.size() < m_limits.max_history)
+                m_history.set(mark, static_cast<std::uint64_t>(past) << kPastShift | version);
+        });
 }
 
 void KeygenStore::unload(std::unordered_map<KeygenId, Loaded>::iterator loaded) {
@@ -168,6 +222,7 @@ void KeygenStore::drop_parked(const KeygenId& id) {
 }
 
 Status KeygenStore::remove(const KeygenId& id) {
+    note_change(id);
     if (const auto found = m_loaded.find(id); found != m_loaded.end()) {
         const KeygenState& state = *found->second.state;
         const bool given_up = state.phase() == Phase::Collecting && !state.has_registrations();

@@ -9,6 +9,7 @@
 
 #include "enclave/signer/blob_bindings.h"
 #include "enclave/signer/keygen_state.h"
+#include "enclave/signer/state_versions.h"
 
 namespace keymeld::enclave {
 
@@ -37,6 +38,15 @@ class KeygenStore {
     /// sealed of it is worthless. `Errc::Overloaded` if an unknown id cannot be noted.
     Status remove(const KeygenId& id);
 
+    /// Versions and deletions of all sessions that are or were here, or of those that may have
+    /// changed since changes were asked for last. A session that nobody registered with may be
+    /// created again and is left out.
+    void put_versions(StateVersions& out) const;
+    void put_changes(StateVersions& out);
+    std::size_t changes() const { return m_changed.size(); }
+    /// What was here in an earlier life of this enclave's key, for an empty store.
+    void learn(const StateVersions& versions);
+
     std::size_t size() const { return m_loaded.size(); }
     std::size_t parked() const { return m_parked.size(); }
 
@@ -51,6 +61,7 @@ class KeygenStore {
         std::list<KeygenId>::iterator place; // in m_recent, most recent first
         std::size_t entries = 0;             // counted in m_entries
         std::size_t keys = 0;                // counted in m_keys
+        bool changed = false;                // in m_changed
     };
     struct Parked {
         std::uint64_t version = 0;
@@ -62,6 +73,8 @@ class KeygenStore {
     void note_past(const KeygenId& id, Past past, std::uint64_t version);
     KeygenState& insert(std::unique_ptr<KeygenState> state);
     void recount(Loaded& loaded);
+    void note_change(const KeygenId& id);
+    void put_version(const KeygenId& id, const Loaded& loaded, StateVersions& out) const;
     void unload(std::unordered_map<KeygenId, Loaded>::iterator loaded);
     void shrink(const KeygenId& keep);
     void park(const KeygenId& id);
@@ -81,6 +94,7 @@ class KeygenStore {
     std::list<KeygenId> m_parked_order;
     std::size_t m_parked_bytes = 0;
     MarkMap m_history;
+    std::vector<KeygenId> m_changed; // perhaps
 };
 
 } // namespace keymeld::enclave

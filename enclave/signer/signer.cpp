@@ -38,6 +38,12 @@ Status dispatch(SignerCore& core, const Call& call, const wire::Request& request
         return hand_over(core, request.hand_over(), *response.mutable_hand_over());
     case wire::Request::kTakeOver:
         return take_over(core, request.take_over(), *response.mutable_take_over());
+    case wire::Request::kReportVersions:
+        return report_versions(core, request.report_versions(),
+                               *response.mutable_report_versions());
+    case wire::Request::kKeepVersions:
+        response.mutable_keep_versions();
+        return keep_versions(core, request.keep_versions());
     case wire::Request::kOpenKeygen:
         return open_keygen(core, call, request.open_keygen(), *response.mutable_open_keygen());
     case wire::Request::kJoinKeygen:
@@ -104,6 +110,7 @@ bool is_preliminary(wire::Request::CommandCase command) {
     case wire::Request::kListEscrows:
     case wire::Request::kHandOver:
     case wire::Request::kTakeOver:
+    case wire::Request::kKeepVersions:
     case wire::Request::COMMAND_NOT_SET:
         return true;
     default:
@@ -122,14 +129,18 @@ struct Signer::Impl {
     }
     void take_over() {
         SignerParts parts = std::move(core->parts);
-        parts.identity = std::move(*core->taken_over);
+        const StateVersions versions = std::move(core->taken_over->versions);
+        parts.identity = std::move(core->taken_over->identity);
         core.reset();
         begin_life(std::move(parts));
+        core->store.learn(versions);
+        core->keys.learn(versions);
         core->in_use = true;
         log::info("signer", "took_over",
                   {{"public_key", core->parts.identity.public_key().hex()},
                    {"key_epoch", core->parts.identity.epoch()},
-                   {"incarnation", core->parts.identity.incarnation()}});
+                   {"incarnation", core->parts.identity.incarnation()},
+                   {"states", versions.size()}});
     }
 
     std::unique_ptr<SignerCore> core;

@@ -39,7 +39,11 @@ struct SignerCore {
     /// Something hangs on our key, or a peer holds it: no other may take its place.
     bool in_use = false;
     /// What TakeOver brought: whoever holds this core makes a new one of it.
-    std::optional<EnclaveIdentity> taken_over;
+    struct TakenOver {
+        EnclaveIdentity identity;
+        StateVersions versions;
+    };
+    std::optional<TakenOver> taken_over;
 
     /// What tells two lives of this enclave apart.
     Incarnation incarnation() const {

@@ -9,6 +9,7 @@
 
 #include "enclave/signer/blob_bindings.h"
 #include "enclave/signer/single_key.h"
+#include "enclave/signer/state_versions.h"
 
 namespace keymeld::enclave {
 
@@ -33,6 +34,12 @@ class SingleKeyStore {
     /// Destroys a key that find() gave.
     void remove(const KeyId& id);
 
+    /// As of KeygenStore.
+    void put_versions(StateVersions& out) const;
+    void put_changes(StateVersions& out);
+    std::size_t changes() const { return m_changed.size(); }
+    void learn(const StateVersions& versions);
+
     std::size_t size() const { return m_keys.size(); }
 
   private:
@@ -40,8 +47,10 @@ class SingleKeyStore {
         std::unique_ptr<SingleKey> key;
         std::list<KeyId>::iterator place; // in m_recent, most recent first
         std::size_t approvals = 0;        // counted in m_approvals
+        bool changed = false;             // in m_changed
     };
     void recount(Held& held);
+    void note_change(const KeyId& id);
     void note_past(const SingleKey& key, bool deleted);
     void drop(std::unordered_map<KeyId, Held>::iterator held);
     void shrink(const KeyId& keep);
@@ -53,7 +62,8 @@ class SingleKeyStore {
     std::unordered_map<KeyId, Held> m_keys;
     std::list<KeyId> m_recent;
     std::size_t m_approvals = 0;
-    MarkMap m_history; // key mark -> version << 1 | deleted
+    std::vector<KeyId> m_changed; // perhaps
+    MarkMap m_history;            // key mark -> version << 1 | deleted
 };
 
 } // namespace keymeld::enclave

@@ -106,6 +106,34 @@ TEST_F(EngineRecovery, AnApplianceThatRestartedFindsTheKeyAmongThePeers) {
     sign(rig, party, keygen, 1);
 }
 
+/// An operator's backup that is older than what the enclave has signed: its peers remember, and the restarted enclave refuses it.
+TEST_F(EngineRecovery, AnOldDatabaseIsRefusedAfterARestart) {
+    Rig rig(signers, 3);
+    wait_escrowed(rig);
+    Party party(rig, {.participants = 3});
+    const auto keygen = party.complete();
+    sign(rig, party, keygen, 0);
+    rig.stop();
+    std::filesystem::copy_file(rig.database(), rig.database().string() + ".old");
+    rig.start();
+    wait_escrowed(rig);
+    for (int i = 1; i < 4; ++i)
+        sign(rig, party, keygen, i);
+    rig.sleep(seconds(3)); // pings every two seconds bring the reports
+    rig.stop();
+    for (const char* suffix : {"", "-wal", "-shm"})
+        std::filesystem::remove(rig.database().string() + suffix);
+    std::filesystem::rename(rig.database().string() + ".old", rig.database());
+    signers.kill(0);
+    signers.start(0);
+    rig.start();
+    wait_escrowed(rig);
+    const auto refused = rig.run(rig->create_signing(party.signing(some_message(9))));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, Errc::Internal);
+    EXPECT_NE(refused.error().detail.find("older than what the enclave has seen"), std::string::npos) << refused.error().detail;
+}
+
 TEST_F(EngineRecovery, AllAtOnceLoseTheirKeysAndSayWhy) {
     Rig rig(signers, 3, {{"enclave_wait_max", "1s"}});
     wait_escrowed(rig);

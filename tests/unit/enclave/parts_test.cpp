@@ -9,6 +9,7 @@
 #include "enclave/signer/nonce_memory.h"
 #include "enclave/signer/sealing.h"
 #include "enclave/signer/secret_codec.h"
+#include "enclave/signer/state_versions.h"
 
 namespace keymeld::enclave {
 namespace {
@@ -206,6 +207,45 @@ TEST(Identity, ComesBackFromItsTravellingFormOnly) {
                   static_cast<std::uint8_t>(value));
         EXPECT_FALSE(decode_identity(wrong)) << from << ' ' << value;
     }
+}
+
+TEST(StateVersions, ComeBackAndNeverGoBack) {
+    using enum StateVersions::Kind;
+    StateVersions versions(3);
+    versions.note(Keygen, 1, 10, false);
+    versions.note(Keygen, 1, 9, false);
+    versions.note(Keygen, 2, 5, true);
+    versions.note(Keygen, 2, 99, false);
+    versions.note(SingleKey, 1, 7, false);
+    versions.note(SingleKey, 2, 7, false); // beyond the capacity
+    versions.note(SingleKey, 1, 8, false);
+    const auto list = [](const StateVersions& of, StateVersions::Kind kind) {
+        std::map<Mark, std::pair<std::uint64_t, bool>> out;
+        of.for_each(kind, [&](Mark mark, std::uint64_t version, bool deleted) {
+            out[mark] = {version, deleted};
+        });
+        return out;
+    };
+    const Bytes bytes = versions.encode();
+    const auto back = StateVersions::decode(bytes);
+    ASSERT_TRUE(back);
+    for (const StateVersions& each : {versions, *back}) {
+        const auto keygens = list(each, Keygen);
+        ASSERT_EQ(keygens.size(), 2u);
+        EXPECT_EQ(keygens.at(1), std::pair(std::uint64_t{10}, false));
+        EXPECT_EQ(keygens.at(2), std::pair(std::uint64_t{5}, true));
+        EXPECT_EQ(list(each, SingleKey).size(), 1u);
+        EXPECT_EQ(list(each, SingleKey).at(1), std::pair(std::uint64_t{8}, false));
+    }
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+        EXPECT_FALSE(StateVersions::decode(ByteView(bytes).first(size))) << size;
+    Bytes longer = bytes;
+    longer.push_back(0);
+    EXPECT_FALSE(StateVersions::decode(longer));
+    EXPECT_FALSE(StateVersions::decode(Bytes(8, 255)));
+    Bytes no_mark = bytes;
+    std::fill_n(no_mark.begin() + 4, 8, std::uint8_t{0});
+    EXPECT_FALSE(StateVersions::decode(no_mark));
 }
 
 TEST(Ledger, IsReadAsItWasWrittenBeforePeersHadLives) {

@@ -7,6 +7,7 @@ namespace keymeld::test {
 namespace {
 
 constexpr LocalEnclave::Options kPeer{.peer_sealing = true};
+const std::string kNoVersions(8, '\0');
 
 class PeerSealing : public ::testing::Test {
   protected:
@@ -32,10 +33,11 @@ class PeerSealing : public ::testing::Test {
         return owner.call(request);
     }
     static wire::Response keep(TestEnclave& holder, const crypto::PlainPubKey& owner,
-                               const std::string& box) {
+                               const std::string& box, const std::string& versions = kNoVersions) {
         wire::Request request;
         request.mutable_keep_escrow()->set_owner_public_key(raw(owner.bytes()));
         request.mutable_keep_escrow()->set_box(box);
+        request.mutable_keep_escrow()->set_versions(versions);
         return holder.call(request);
     }
     static std::string escrow(TestEnclave& owner, TestEnclave& holder) {
@@ -43,7 +45,8 @@ class PeerSealing : public ::testing::Test {
         introduce(holder, owner);
         const wire::Response given = escrow_box(owner, holder.public_key());
         EXPECT_TRUE(succeeded(given));
-        EXPECT_TRUE(succeeded(keep(holder, owner.public_key(), given.escrow_identity().box())));
+        EXPECT_TRUE(succeeded(keep(holder, owner.public_key(), given.escrow_identity().box(),
+                                   given.escrow_identity().versions())));
         return given.escrow_identity().box();
     }
     static wire::Response hand_over(TestEnclave& giver, const crypto::PlainPubKey& owner,
@@ -54,10 +57,12 @@ class PeerSealing : public ::testing::Test {
         return giver.call(request);
     }
     static wire::Response take_over(TestEnclave& heir, const crypto::PlainPubKey& giver,
-                                    const std::string& box) {
+                                    const std::string& box,
+                                    const std::string& versions = kNoVersions) {
         wire::Request request;
         request.mutable_take_over()->set_giver_public_key(raw(giver.bytes()));
         request.mutable_take_over()->set_box(box);
+        request.mutable_take_over()->set_versions(versions);
         return heir.call(request);
     }
     /// As an honest gateway does it; a new stream follows.
@@ -68,9 +73,37 @@ class PeerSealing : public ::testing::Test {
         const wire::Response given = hand_over(giver, owner, heir.public_key());
         if (given.has_failure())
             return given;
-        wire::Response taken = take_over(heir, giver.public_key(), given.hand_over().box());
+        wire::Response taken = take_over(heir, giver.public_key(), given.hand_over().box(),
+                                         given.hand_over().versions());
         heir.reconnect();
         return taken;
+    }
+    static wire::ReportVersionsResult report(TestEnclave& owner,
+                                             const crypto::PlainPubKey& holder) {
+        wire::Request request;
+        request.mutable_report_versions()->add_peer_public_keys(raw(holder.bytes()));
+        const wire::Response response = owner.call(request);
+        EXPECT_TRUE(succeeded(response));
+        EXPECT_EQ(response.report_versions().tags_size(), 1);
+        return response.report_versions();
+    }
+    static wire::Response keep_versions(TestEnclave& holder, const crypto::PlainPubKey& owner,
+                                        const std::string& versions, const std::string& tag) {
+        wire::Request request;
+        request.mutable_keep_versions()->set_owner_public_key(raw(owner.bytes()));
+        request.mutable_keep_versions()->set_versions(versions);
+        request.mutable_keep_versions()->set_tag(tag);
+        return holder.call(request);
+    }
+    static void tell(TestEnclave& owner, TestEnclave& holder) {
+        const auto told = report(owner, holder.public_key());
+        EXPECT_TRUE(
+            succeeded(keep_versions(holder, owner.public_key(), told.versions(), told.tags(0))));
+    }
+    static std::uint32_t unreported(TestEnclave& enclave) {
+        wire::Request request;
+        request.mutable_ping();
+        return enclave.call(request).ping().unreported_states();
     }
     static std::uint64_t kept_incarnation(TestEnclave& holder, const crypto::PlainPubKey& owner) {
         wire::Request request;
@@ -235,6 +268,116 @@ TEST_F(PeerSealing, TheIncarnationIsVouchedFor) {
                                  Errc::RosterMismatch));
     }
     EXPECT_TRUE(succeeded(gateway.send(1, TestGateway::round2(keygen, signing, trips))));
+}
+
+TEST_F(PeerSealing, OldStateThatPeersWereToldOfIsRefusedAfterARestart) {
+    // A session that no other enclave shares: only reports tell of it.
+    const TestKeygen keygen = ready({.slots = {1, 1}});
+    escrow(second, third);
+    const auto at_escrow = gateway.stored(1, keygen.id());
+    gateway.sign(keygen, gateway.start_signing(keygen));
+    const auto before = gateway.stored(1, keygen.id());
+    gateway.sign(keygen, gateway.start_signing(keygen));
+    EXPECT_EQ(unreported(second), 1u);
+    tell(second, third);
+    EXPECT_EQ(unreported(second), 0u);
+    const auto newest = gateway.stored(1, keygen.id());
+    const crypto::PlainPubKey key = second.public_key();
+    for (int life = 0; life < 2; ++life) {
+        second.restart();
+        // What the first life was told of, its heir tells whoever holds its key next.
+        LocalEnclave& giver = life == 0 ? third : first;
+        ASSERT_TRUE(succeeded(recover(second, giver, key)));
+        for (const auto& old : {at_escrow, before}) {
+            gateway.stored(1, keygen.id()) = old;
+            EXPECT_TRUE(refused_with(gateway.send(1, gateway.restore(1, keygen.id())),
+                                     Errc::StateRolledBack));
+        }
+        escrow(second, first);
+        gateway.stored(1, keygen.id()) = newest;
+        EXPECT_TRUE(succeeded(gateway.send(1, gateway.restore(1, keygen.id()))));
+    }
+    gateway.sign(keygen, gateway.start_signing(keygen));
+}
+
+TEST_F(PeerSealing, WhatAnEnclaveShowedWhenItSignedNeedsNoReport) {
+    const TestKeygen keygen = ready({.slots = {0, 1}});
+    escrow(second, first);
+    const auto before = gateway.stored(1, keygen.id());
+    gateway.sign(keygen, gateway.start_signing(keygen));
+    const auto newest = gateway.stored(1, keygen.id());
+    const crypto::PlainPubKey key = second.public_key();
+    second.restart();
+    ASSERT_TRUE(succeeded(recover(second, first, key)));
+    gateway.stored(1, keygen.id()) = before;
+    EXPECT_TRUE(
+        refused_with(gateway.send(1, gateway.restore(1, keygen.id())), Errc::StateRolledBack));
+    gateway.stored(1, keygen.id()) = newest;
+    gateway.sign(keygen, gateway.start_signing(keygen));
+}
+
+TEST_F(PeerSealing, WhatWasDeletedStaysDeletedAndWhatWasGivenUpMayBeMade) {
+    const TestKeygen keygen = ready({.slots = {1, 1}});
+    escrow(second, third);
+    TestKeygen given_up(gateway.enclaves(), {.slots = {1, 1}});
+    EXPECT_TRUE(succeeded(gateway.send(1, given_up.open())));
+    wire::Request remove;
+    remove.mutable_delete_keygen()->set_keygen_id(raw(keygen.id().bytes));
+    EXPECT_TRUE(succeeded(second.call(remove)));
+    tell(second, third);
+    const crypto::PlainPubKey key = second.public_key();
+    second.restart();
+    ASSERT_TRUE(succeeded(recover(second, third, key)));
+    EXPECT_TRUE(
+        refused_with(gateway.send(1, gateway.restore(1, keygen.id())), Errc::StateRolledBack));
+    EXPECT_TRUE(succeeded(gateway.send(1, given_up.open())));
+}
+
+TEST_F(PeerSealing, VersionsAreVouchedFor) {
+    const TestKeygen keygen = ready({.slots = {1, 1}});
+    const crypto::PlainPubKey key = second.public_key();
+    introduce(second, third);
+    introduce(third, second);
+    introduce(second, first);
+    introduce(first, second);
+    const wire::EscrowIdentityResult given =
+        escrow_box(second, third.public_key()).escrow_identity();
+    ASSERT_GT(given.versions().size(), kNoVersions.size());
+    EXPECT_TRUE(refused_with(keep(third, key, given.box()), Errc::DecryptFailed));
+    std::string lower = given.versions();
+    lower[kNoVersions.size() / 2 + 15] = 0;
+    EXPECT_TRUE(refused_with(keep(third, key, given.box(), lower), Errc::DecryptFailed));
+    const auto told = report(second, third.public_key());
+    EXPECT_TRUE(
+        refused_with(keep_versions(third, key, told.versions(), told.tags(0)), Errc::NotFound));
+    EXPECT_TRUE(succeeded(keep(third, key, given.box(), given.versions())));
+    EXPECT_TRUE(succeeded(keep_versions(third, key, told.versions(), told.tags(0))));
+    EXPECT_TRUE(
+        refused_with(keep_versions(third, key, kNoVersions, told.tags(0)), Errc::AuthFailed));
+    EXPECT_TRUE(refused_with(keep_versions(third, key, told.versions(), ""), Errc::AuthFailed));
+    EXPECT_TRUE(
+        refused_with(keep_versions(first, key, told.versions(), told.tags(0)), Errc::AuthFailed));
+    // A tag serves one direction.
+    EXPECT_TRUE(
+        refused_with(keep_versions(second, third.public_key(), told.versions(), told.tags(0)),
+                     Errc::AuthFailed));
+    // Nothing is reported to who was not introduced, nor lost by it.
+    gateway.sign(keygen, gateway.start_signing(keygen));
+    wire::Request request;
+    request.mutable_report_versions()->add_peer_public_keys(
+        raw(crypto::SecretKey::generate().public_key().bytes()));
+    EXPECT_TRUE(refused_with(second.call(request), Errc::PeerUnknown));
+    EXPECT_EQ(unreported(second), 1u);
+    // The heir takes all that comes with the key, or nothing.
+    second.restart();
+    introduce(second, third);
+    introduce(third, second);
+    const wire::Response over = hand_over(third, key, second.public_key());
+    ASSERT_TRUE(succeeded(over));
+    EXPECT_TRUE(refused_with(take_over(second, third.public_key(), over.hand_over().box()),
+                             Errc::DecryptFailed));
+    EXPECT_TRUE(succeeded(take_over(second, third.public_key(), over.hand_over().box(),
+                                    over.hand_over().versions())));
 }
 
 TEST_F(PeerSealing, OnlyVerifiedEnclavesOfTheImageGiveKeepAndGet) {
