@@ -17,7 +17,7 @@ class EngineRecovery : public ::testing::Test {
     /// Every enclave's key is with both others.
     static void wait_escrowed(Rig& rig) {
         rig.wait_healthy(3);
-        rig.sleep(milliseconds(300));
+        rig.wait_escrowed(2);
     }
     static void sign(Rig& rig, Party& party, const engine::KeygenView& keygen, int number) {
         const auto message = some_message(number);

@@ -162,6 +162,7 @@ std::filesystem::path Rig::database() const { return m_folder.path() / "keymeld.
 
 void Rig::start() {
     m_loop = std::make_unique<asio::io_context>(1);
+    m_key_holders.counts.clear();
     const plugin::Loader loader(m_config.plugin_directory);
     engine::Parts parts;
     parts.storage = need(need(loader.storage(m_config.storage.plugin, {}))->open(m_config.storage.options));
@@ -169,7 +170,7 @@ void Rig::start() {
     for (const config::Enclave& enclave : m_config.enclaves)
         parts.transports[enclave.id] =
             need(need(loader.transport(enclave.transport.plugin, {}))->create(enclave.transport.options));
-    m_engine = std::make_unique<engine::Engine>(*m_loop, m_config, std::move(parts), nullptr);
+    m_engine = std::make_unique<engine::Engine>(*m_loop, m_config, std::move(parts), &m_key_holders);
     const Status started = run(m_engine->start());
     if (!started)
         throw std::runtime_error("the engine does not start: " + started.error().detail);
@@ -213,6 +214,15 @@ void Rig::sleep(std::chrono::milliseconds time) {
 
 void Rig::wait_healthy(std::uint32_t count) {
     spin([&] { return m_engine->health().healthy_enclaves == count; });
+}
+
+void Rig::wait_escrowed(std::uint32_t holders) {
+    spin([&] {
+        for (std::uint32_t id = 0; id < m_enclaves; ++id)
+            if (m_key_holders.counts[id] != holders)
+                return false;
+        return true;
+    });
 }
 
 // ---- Party ----------------------------------------------------------------------------------------------------------

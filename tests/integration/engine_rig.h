@@ -44,6 +44,22 @@ class Signers {
     std::vector<std::optional<fleet::ChildProcess>> m_children;
 };
 
+/// Counts for tests; deaf to the rest.
+class KeyHolders final : public engine::Observer {
+  public:
+    void on_transition(engine::SessionType, std::string_view, std::string_view, bool) override {}
+    void on_duration(engine::SessionType, std::string_view, double) override {}
+    void on_active(engine::SessionType, std::string_view, std::int64_t) override {}
+    void on_session_error(engine::SessionType, std::string_view) override {}
+    void on_enclave_health(std::uint32_t, bool) override {}
+    void on_enclave_recovery(std::uint32_t, bool) override {}
+    void on_enclave_key_holders(std::uint32_t enclave_id, std::uint32_t count) override { counts[enclave_id] = count; }
+    void on_quota_violation() override {}
+    void on_musig(std::string_view, bool) override {}
+
+    std::map<std::uint32_t, std::uint32_t> counts;
+};
+
 /// One engine on its own loop, with its own database.
 class Rig {
   public:
@@ -84,6 +100,8 @@ class Rig {
     void sleep(std::chrono::milliseconds time);
 
     void wait_healthy(std::uint32_t count);
+    /// Until every enclave's key is with each of `holders` others.
+    void wait_escrowed(std::uint32_t holders);
     void stop();       ///< cleanly
     void crash();      ///< without a word: as if the process had died, but for what storage had taken
     void start();      ///< again, on the same database
@@ -96,6 +114,7 @@ class Rig {
     fleet::TemporaryFolder m_folder;
     config::Config m_config;
     std::unique_ptr<asio::io_context> m_loop;
+    KeyHolders m_key_holders;
     std::unique_ptr<engine::Engine> m_engine;
 };
 
