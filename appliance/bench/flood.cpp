@@ -57,7 +57,7 @@ std::optional<unsigned> number_after(std::string_view head, std::string_view nam
 }
 
 /// Writes the request and reads one answer with Content-Length, as the appliance writes them.
-Async<Answer> ask(Wire& wire, const std::string& request) {
+Async<Answer> ask(Wire& wire, std::string request) {
     Answer out;
     boost::system::error_code error;
     co_await asio::async_write(wire.socket, asio::buffer(request), asio::redirect_error(asio::use_awaitable, error));
@@ -165,14 +165,18 @@ class Flood::Impl : public std::enable_shared_from_this<Flood::Impl> {
             auto header = take_header(offer.key);
             if (!header)
                 co_return false;
-            const std::string request =
+            std::string request =
                 head("GET", "/signing/" + offer.id.text() + "/status?wait=60") + "X-Signing-HMAC: " + *header + "\r\n\r\n";
-            Answer answer = co_await ask(wire, request);
+            const Answer answer = co_await ask(wire, std::move(request));
+            if (abandoned)
+                co_return false;
             const bool later = (answer.status == 503 || answer.status == 429) && answer.retry_after;
             if (later) {
                 asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(*answer.retry_after));
                 boost::system::error_code ignored;
                 co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+                if (abandoned)
+                    co_return false;
                 continue;
             }
             const auto document =
@@ -195,14 +199,17 @@ class Flood::Impl : public std::enable_shared_from_this<Flood::Impl> {
 
     Async<void> one(Offer& offer, std::size_t client, steady_clock::time_point due) {
         auto wire = co_await take(client);
-        if (!wire)
+        if (!wire || abandoned)
             co_return;
         offer.sent = true;
-        const Answer answer = co_await ask(*wire, offer.request);
-        offer.request = {};
+        const Answer answer = co_await ask(*wire, std::move(offer.request));
+        if (abandoned)
+            co_return;
         bool good = answer.status != 0;
         if (answer.status == 200) {
             const bool signed_ = co_await await_signature(*wire, offer);
+            if (abandoned)
+                co_return;
             good = signed_;
             offer.end = signed_ ? Offer::End::Completed : Offer::End::Lost;
             offer.latency = steady_clock::now() - due;
@@ -224,13 +231,19 @@ class Flood::Impl : public std::enable_shared_from_this<Flood::Impl> {
         --self->under_way;
     }
     static Async<void> worker(std::shared_ptr<Impl> self, std::vector<Offer>& offers) {
-        while (self->next < offers.size()) {
+        while (!self->abandoned && self->next < offers.size()) {
             const std::size_t number = self->next++;
             co_await self->one(offers[number], number % self->pools.size(), steady_clock::now());
         }
         --self->under_way;
     }
+    /// Tells those under way when the caller's frame goes away under them: they touch no offer and no key any more.
+    struct Abandon {
+        std::shared_ptr<Impl> flood;
+        ~Abandon() { flood->abandoned = true; }
+    };
     void begin() {
+        abandoned = false;
         result = {};
         next = 0;
         under_way = 0;
@@ -266,6 +279,7 @@ class Flood::Impl : public std::enable_shared_from_this<Flood::Impl> {
     std::size_t next = 0;
     std::uint64_t under_way = 0;
     std::uint64_t completed = 0;
+    bool abandoned = false;
 };
 
 Flood::Flood(client::Endpoint endpoint, const std::vector<BenchKey>& keys, unsigned clients, std::size_t most_connections)
@@ -308,6 +322,7 @@ Async<Result<FloodResult>> Flood::closed(std::vector<Offer>& offers, unsigned co
     const std::shared_ptr<Impl> impl = m_impl;
     const auto executor = co_await asio::this_coro::executor;
     impl->begin();
+    const Impl::Abandon guard{impl};
     const auto began = steady_clock::now();
     for (unsigned i = 0; i < concurrency; ++i)
         impl->start(executor, Impl::worker(impl, offers));
@@ -323,14 +338,15 @@ Async<Result<FloodResult>> Flood::open(std::vector<Offer>& offers, double rate, 
     const std::shared_ptr<Impl> impl = m_impl;
     const auto executor = co_await asio::this_coro::executor;
     impl->begin();
+    const Impl::Abandon guard{impl};
     const auto began = steady_clock::now();
     for (auto tick = began; impl->next < offers.size(); tick += kTick) {
         // Blocks on purpose: answers gather meanwhile, and are taken in one go.
         std::this_thread::sleep_until(tick);
         const double due_count = std::chrono::duration<double>(steady_clock::now() - began).count() * rate;
         for (; impl->next < offers.size() && static_cast<double>(impl->next) < due_count; ++impl->next) {
-            const auto due =
-                began + std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(static_cast<double>(impl->next) / rate));
+            const auto due = began + std::chrono::duration_cast<steady_clock::duration>(
+                                         std::chrono::duration<double>(static_cast<double>(impl->next) / rate));
             impl->start(executor, Impl::offered(impl, offers[impl->next], impl->next % impl->pools.size(), due));
         }
         progress.part(impl->next, offers.size());
