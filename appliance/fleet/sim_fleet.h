@@ -35,7 +35,8 @@ class SimFleet {
         /// Keys of the configuration's `limits` mapping.
         std::map<std::string, std::string> limits = {};
         std::string log_level = "info";
-        /// Set: enclaves are images in virtual machines, reached over hybrid vsock. Such an enclave has a new key after each start.
+        /// Set: enclaves are images in virtual machines, reached over hybrid vsock. They have no file for their key: it survives a start
+        /// while another one runs.
         std::optional<MachineOptions> machines = {};
         /// With `machines`: a configuration to use in place of one made here, as config/nitro-qemu.yaml: enclave N at
         /// ../var/nitro-qemu/enclave-N/v.sock, trust ../var/nitro-qemu/pki/root.pem, pcrs ../var/nitro-qemu/pcrs.json, and

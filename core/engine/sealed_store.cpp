@@ -113,6 +113,8 @@ Async<Status> SealedStore::settled() {
             owners.push_back(owner);
     for (const SealedOwner& owner : owners)
         write(owner, {}, 0, [](const Status&) {});
+    if (m_stopped)
+        co_return fail(Errc::Cancelled, "the appliance is stopping");
     if (m_writes.empty())
         co_return Status{};
     const OneShot<Status> done(m_hub.loop);
@@ -170,6 +172,8 @@ void SealedStore::flush() {
 
 void SealedStore::stop() {
     m_stopped = true;
+    for (const Settling& waiting : std::exchange(m_settling, {}))
+        waiting.done.set(fail(Errc::Cancelled, "the appliance is stopping"));
     m_hub.timers.cancel(m_flush_timer);
     // Batches are still taken: the last chance to keep what has arrived.
     std::vector<SealedOwner> all;
