@@ -5,6 +5,7 @@
 #include "core/crypto/ecies.h"
 #include "core/engine/field_digest.h"
 #include "core/engine/hub.h"
+#include "core/engine/keygen_requests.h"
 #include "core/engine/wire_build.h"
 #include "core/secure/random.h"
 
@@ -278,8 +279,12 @@ Async<Result<KeyView>> keep(Hub& hub, KeepKey request, SteadyTime deadline) {
     const auto stored = co_await hub.store.read(std::move(question), deadline);
     if (!stored)
         co_return stored.error();
-    if (!claim.fresh() || stored->nonces_used.at(0))
-        co_return fail(Errc::NonceReplayed, "the nonce of X-Session-HMAC was used before");
+    plugin::UseNonce use{claim.key(), request.keygen_id, std::nullopt};
+    if (!claim.fresh() || stored->nonces_used.at(0)) {
+        // Which nonces were used is told to nobody without the session's secret.
+        const auto sender = co_await authenticate_and_use(hub, *keygen, false, request.session_header, true, use, *index, deadline);
+        co_return sender ? fail(Errc::Internal, "a used nonce was accepted") : sender.error();
+    }
     Making making;
     making.id = request.id;
     making.user_id = request.user_id;
@@ -287,7 +292,7 @@ Async<Result<KeyView>> keep(Hub& hub, KeepKey request, SteadyTime deadline) {
     making.label = request.label;
     making.slot = keygen->participants()[*index];
     making.origin = request.keygen_id;
-    making.extra.push_back(plugin::UseNonce{claim.key(), request.keygen_id, std::nullopt});
+    making.extra.push_back(std::move(use));
     FieldDigest digest("keymeld-keep-key-v1");
     digest.add(request.id.view()).add(request.user_id.view()).add(request.keygen_id.view());
     digest.add(as_bytes(request.label.value_or("")));

@@ -342,6 +342,11 @@ TEST_F(EngineKeys, KeepsOnesOwnKeyOfACompletedKeygen) {
     EXPECT_EQ(kept->public_key, party.keys[1].public_key().bytes());
     EXPECT_EQ(kept->enclave_id, slot);
     EXPECT_EQ(code(rig.run(rig->keep_key(request))), Errc::NonceReplayed);
+    // Which nonces were used is told to nobody without the session's secret.
+    auto forged = request;
+    char& last = forged.session_header.back();
+    last = last == '0' ? '1' : '0';
+    EXPECT_EQ(code(rig.run(rig->keep_key(forged))), Errc::AuthFailed);
     owner.public_key = party.keys[1].public_key();
     owner.enclave_key = crypto::PlainPubKey::parse(party.enclave_key(slot)).value();
     const auto signing = owner.signing();
