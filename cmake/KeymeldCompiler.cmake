@@ -26,6 +26,11 @@ if(KEYMELD_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER "${keymeld_launcher}")
 endif()
 
+# Several files of a target as one: their headers are parsed once, which is most of the work. Files of a batch share their file-local names.
+option(KEYMELD_UNITY "Compile several source files of a target together (a full build in half the time)" ON)
+set(CMAKE_UNITY_BUILD ${KEYMELD_UNITY})
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 6)
+
 # What every target of ours compiles with. -O2 in Release: the code waits for libsecp256k1, not for loops of ours.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 set(CMAKE_C_FLAGS_RELEASE "-O2")
@@ -42,6 +47,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(keymeld_options INTERFACE
     -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-dangling-pointer
     -Wno-mismatched-new-delete -Wno-stringop-overread)
+  if(KEYMELD_UNITY) # to GCC a type in a file that is included is in a header; where files are compiled alone, it still says so
+    target_compile_options(keymeld_options INTERFACE -Wno-subobject-linkage)
+  endif()
 endif()
 target_include_directories(keymeld_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 if(KEYMELD_IMAGE)

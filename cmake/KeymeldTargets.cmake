@@ -1,10 +1,21 @@
-# keymeld_library(NAME SOURCES a.cpp ... [DEPS lib ...] [PCH "<header>" ...])
-#   A static library keymeld_NAME; DEPS are linked PUBLIC. PCH: extra headers worth precompiling for this library.
+# Precompiled headers, each made once for all targets that use it: the standard library, and that with Asio's coroutines.
+foreach(kind std asio)
+  add_library(keymeld_pch_${kind} OBJECT "${CMAKE_SOURCE_DIR}/cmake/pch.cpp")
+  target_link_libraries(keymeld_pch_${kind} PRIVATE keymeld_options)
+  target_precompile_headers(keymeld_pch_${kind} PRIVATE "${CMAKE_SOURCE_DIR}/cmake/pch_${kind}.h")
+endforeach()
+
+# keymeld_library(NAME SOURCES a.cpp ... [DEPS lib ...] [PRIVATE_DEPS lib ...] [ASIO])
+#   A static library keymeld_NAME; DEPS are linked PUBLIC. ASIO: most of its files include Asio's coroutines.
 function(keymeld_library name)
-  cmake_parse_arguments(A "" "" "SOURCES;DEPS;PRIVATE_DEPS;PCH" ${ARGN})
+  cmake_parse_arguments(A "ASIO" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(keymeld_${name} STATIC ${A_SOURCES})
   target_link_libraries(keymeld_${name} PUBLIC keymeld_options ${A_DEPS} PRIVATE ${A_PRIVATE_DEPS})
-  target_precompile_headers(keymeld_${name} PRIVATE "${CMAKE_SOURCE_DIR}/cmake/pch_std.h" ${A_PCH})
+  if(A_ASIO)
+    target_precompile_headers(keymeld_${name} REUSE_FROM keymeld_pch_asio)
+  else()
+    target_precompile_headers(keymeld_${name} REUSE_FROM keymeld_pch_std)
+  endif()
 endfunction()
 
 # keymeld_plugin(NAME SOURCES ... [DEPS ...]): lib/keymeld/plugins/NAME.so, exporting only its descriptor.

@@ -1,4 +1,4 @@
-// Standard headers that nearly every source file uses; precompiled once per library.
+// Standard headers that nearly every source file uses; precompiled once for all libraries.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -27,7 +27,7 @@ namespace {
 
 constexpr std::size_t kMaxDocument = 64 * 1024;
 
-struct Options {
+struct AttestOptions {
     ClientOptions client;      ///< url: what --enclave names, without the enclave
     std::string enclave;
     std::filesystem::path document;
@@ -115,7 +115,7 @@ asio::awaitable<Judged> ask(client::RestClient& rest, const attestation::Attesta
     co_return out;
 }
 
-asio::awaitable<Result<std::vector<Judged>>> ask_enclaves(const Options& options, std::optional<std::uint32_t> only) {
+asio::awaitable<Result<std::vector<Judged>>> ask_enclaves(const AttestOptions& options, std::optional<std::uint32_t> only) {
     const auto executor = co_await asio::this_coro::executor;
     auto session = ClientSession::open(options.client, executor, true);
     if (!session)
@@ -164,7 +164,7 @@ Result<std::optional<Bytes>> optional_hex(std::string_view option, const std::st
     return std::optional(std::move(*bytes));
 }
 
-Result<std::vector<Judged>> judge_file(const Options& options) {
+Result<std::vector<Judged>> judge_file(const AttestOptions& options) {
     KEYMELD_TRY(const auto trust, client::Trust::load(options.client.trust, options.client.pcrs));
     KEYMELD_TRY(const Bytes document, read_document(options.document));
     attestation::Expectations expected;
@@ -221,7 +221,7 @@ std::string_view mark(Verdict verdict) {
     return "?   ";
 }
 
-void print(const Judged& judged, const Options& options) {
+void print(const Judged& judged, const AttestOptions& options) {
     std::cout << judged.subject << "\n";
     for (const attestation::CheckResult& result : judged.report.checks) {
         std::string name(attestation::check_name(result.check));
@@ -257,7 +257,7 @@ void print(const Judged& judged, const Options& options) {
         std::cout << "  Without --nonce nothing shows that it was made for you.\n";
 }
 
-int show(const Options& options, const std::vector<Judged>& all) {
+int show(const AttestOptions& options, const std::vector<Judged>& all) {
     const bool accepted = std::ranges::all_of(all, &Judged::accepted);
     if (options.client.json) {
         json::Writer w;
@@ -275,7 +275,7 @@ int show(const Options& options, const std::vector<Judged>& all) {
     return accepted && std::cout ? 0 : kFailed;
 }
 
-asio::awaitable<int> run(Options options) {
+asio::awaitable<int> attest(AttestOptions options) {
     if (!options.document.empty()) {
         const auto judged = judge_file(options);
         co_return judged ? show(options, *judged) : report(judged.error());
@@ -301,7 +301,7 @@ asio::awaitable<int> run(Options options) {
 } // namespace
 
 Run prepare_attest_verify(CLI::App& app) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<AttestOptions>();
     options->client.trust = "aws";
     add_connection_options(app, options->client);
     add_trust_options(app, options->client);
@@ -323,7 +323,7 @@ Run prepare_attest_verify(CLI::App& app) {
                "  keymeld attest verify --enclave http://127.0.0.1:8080 --trust var/sim/root.pem --pcrs var/sim/pcrs.json\n"
                "  keymeld attest verify --enclave https://keymeld.example/api/v1/enclaves/0 --pcrs pcrs.json\n"
                "  keymeld attest verify --document evidence.cbor --archived --pcrs pcrs.json");
-    return [options] { return run_command([options] { return run(*options); }); };
+    return [options] { return run_command([options] { return attest(*options); }); };
 }
 
 } // namespace keymeld::cli

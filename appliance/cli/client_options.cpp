@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "appliance/cli/command.h"
+#include "appliance/cli/command_loop.h"
 #include "core/base/hex.h"
 #include "core/secure/process.h"
 
@@ -84,6 +86,11 @@ Result<ByteArray<32>> parse_message(std::string_view hex) {
     if (!message)
         return fail(Errc::InvalidArgument, "--message: 32 bytes as 64 hex digits are needed");
     return *message;
+}
+
+boost::asio::awaitable<int> failed(Error error) {
+    co_await unless_interrupted();
+    co_return report(error);
 }
 
 } // namespace keymeld::cli

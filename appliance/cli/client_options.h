@@ -7,6 +7,7 @@
 #include <string>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "appliance/cli/progress.h"
 #include "appliance/client/ceremony.h"
@@ -52,6 +53,9 @@ struct ClientSession {
     static Result<ClientSession> open(const ClientOptions& options, boost::asio::any_io_executor executor, bool with_trust,
                                       client::RestClient::Options rest = {});
 };
+
+/// Reports an error unless it is only a Ctrl-C; the exit code.
+boost::asio::awaitable<int> failed(Error error);
 
 /// 32 bytes as 64 hex digits.
 Result<ByteArray<32>> parse_message(std::string_view hex);

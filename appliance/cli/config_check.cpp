@@ -9,12 +9,12 @@
 namespace keymeld::cli {
 namespace {
 
-struct Options {
+struct ConfigCheckOptions {
     std::filesystem::path config;
     bool json = false;
 };
 
-int run(const Options& options) {
+int check_config(const ConfigCheckOptions& options) {
     const auto config = config::load_file(options.config);
     if (options.json) {
         json::Writer w;
@@ -36,11 +36,11 @@ int run(const Options& options) {
 } // namespace
 
 Run prepare_config_check(CLI::App& app) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ConfigCheckOptions>();
     add_config_option(app, options->config);
     app.add_option("file", options->config, "The same as --config")->type_name("FILE");
     app.add_flag("--json", options->json, "As JSON");
-    return [options] { return run(*options); };
+    return [options] { return check_config(*options); };
 }
 
 } // namespace keymeld::cli

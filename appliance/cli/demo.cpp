@@ -11,13 +11,13 @@
 namespace keymeld::cli {
 namespace {
 
-struct Options {
+struct DemoCommandOptions {
     demo::DemoOptions demo;
     std::string tweak = "unspendable_taproot";
     fleet::MachineOptions machines;
 };
 
-boost::asio::awaitable<int> run(demo::DemoOptions options) {
+boost::asio::awaitable<int> show_demo(demo::DemoOptions options) {
     const auto last_line = co_await demo::run_demo(std::move(options));
     if (!last_line) {
         co_await unless_interrupted();
@@ -31,7 +31,7 @@ boost::asio::awaitable<int> run(demo::DemoOptions options) {
 } // namespace
 
 Run prepare_demo(CLI::App& app) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<DemoCommandOptions>();
     app.add_option("--participants", options->demo.participants, "Signers, the coordinator among them")
         ->check(CLI::Range(2, 1000))
         ->capture_default_str()
@@ -69,7 +69,7 @@ Run prepare_demo(CLI::App& app) {
         options->demo.tweak = *tweak;
         if (!options->machines.image.empty())
             options->demo.machines = options->machines;
-        return run_command([options] { return run(options->demo); });
+        return run_command([options] { return show_demo(options->demo); });
     };
 }
 

@@ -9,7 +9,7 @@
 namespace keymeld::cli {
 namespace {
 
-struct Options {
+struct DoctorOptions {
     std::filesystem::path config;
     unsigned seconds = 5;
     bool json = false;
@@ -24,7 +24,7 @@ std::string_view text(appliance::Finding finding) {
     return "fail";
 }
 
-int run(const Options& options) {
+int examine(const DoctorOptions& options) {
     const auto config = config::load_file(options.config);
     std::vector<appliance::CheckLine> lines;
     if (config)
@@ -55,11 +55,11 @@ int run(const Options& options) {
 } // namespace
 
 Run prepare_doctor(CLI::App& app) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<DoctorOptions>();
     add_config_option(app, options->config);
     app.add_option("--timeout", options->seconds, "Seconds to wait for the enclaves (default 5)")->check(CLI::Range(1u, 60u));
     app.add_flag("--json", options->json, "As JSON");
-    return [options] { return run(*options); };
+    return [options] { return examine(*options); };
 }
 
 } // namespace keymeld::cli

@@ -10,7 +10,7 @@
 namespace keymeld::cli {
 namespace {
 
-struct Options {
+struct EnclaveListOptions {
     std::filesystem::path config;
     unsigned seconds = 5;
     bool json = false;
@@ -45,7 +45,7 @@ void print(const appliance::EnclaveProbe& probe) {
                   << probe.key_epoch << "  sealing " << probe.sealing << "  key " << hex_encode(probe.public_key) << "  up " << probe.uptime_seconds << " s\n";
 }
 
-int run(const Options& options) {
+int list_enclaves(const EnclaveListOptions& options) {
     const auto config = config::load_file(options.config);
     if (!config)
         return report(config.error());
@@ -68,11 +68,11 @@ int run(const Options& options) {
 } // namespace
 
 Run prepare_enclave_list(CLI::App& app) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<EnclaveListOptions>();
     add_config_option(app, options->config);
     app.add_option("--timeout", options->seconds, "Seconds to wait for each enclave (default 5)")->check(CLI::Range(1u, 60u));
     app.add_flag("--json", options->json, "As JSON");
-    return [options] { return run(*options); };
+    return [options] { return list_enclaves(*options); };
 }
 
 } // namespace keymeld::cli

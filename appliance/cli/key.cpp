@@ -17,11 +17,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-asio::awaitable<int> failed(Error error) {
-    co_await unless_interrupted();
-    co_return report(error);
-}
-
 struct KeyCommand {
     ClientOptions client;
     std::filesystem::path key;      // the single key's file

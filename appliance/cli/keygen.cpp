@@ -18,12 +18,6 @@ using std::chrono::steady_clock;
 
 namespace {
 
-/// Reports an error unless it is only a Ctrl-C; the exit code.
-asio::awaitable<int> failed(Error error) {
-    co_await unless_interrupted();
-    co_return report(error);
-}
-
 void print_line(std::string_view name, std::string_view value) { std::cout << name << ": " << value << "\n"; }
 
 // ---- keygen new-key -------------------------------------------------------------------------------------------------

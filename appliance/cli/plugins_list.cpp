@@ -11,12 +11,12 @@
 namespace keymeld::cli {
 namespace {
 
-struct Options {
+struct PluginsListOptions {
     std::filesystem::path directory;
     bool json = false;
 };
 
-int run(const Options& options) {
+int list_plugins(const PluginsListOptions& options) {
     const auto directory = std::filesystem::absolute(options.directory).lexically_normal();
     const plugin::Loader loader(directory);
     const auto names = loader.names();
@@ -55,12 +55,12 @@ int run(const Options& options) {
 } // namespace
 
 Run prepare_plugins_list(CLI::App& app) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<PluginsListOptions>();
     options->directory = config::default_plugin_directory();
     app.add_option("-d,--directory", options->directory, "Folder of the plugins (default: the one beside this program)")
         ->type_name("DIR");
     app.add_flag("--json", options->json, "As JSON");
-    return [options] { return run(*options); };
+    return [options] { return list_plugins(*options); };
 }
 
 } // namespace keymeld::cli

@@ -11,7 +11,7 @@
 namespace keymeld::cli {
 namespace {
 
-struct Options {
+struct ServeOptions {
     std::filesystem::path config;
     bool print_port = false;
     std::filesystem::path port_file;
@@ -31,7 +31,7 @@ Status write_port_file(const std::filesystem::path& file, std::uint16_t port) {
     return {};
 }
 
-int run(const Options& options) {
+int run_appliance(const ServeOptions& options) {
     const auto config = config::load_file(options.config);
     if (!config)
         return report(config.error());
@@ -54,11 +54,11 @@ int run(const Options& options) {
 } // namespace
 
 Run prepare_serve(CLI::App& app) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ServeOptions>();
     add_config_option(app, options->config);
     app.add_flag("--print-port", options->print_port, "Print the port, and nothing else, on standard output once it is open");
     app.add_option("--port-file", options->port_file, "Write the port to this file once it is open")->type_name("FILE");
-    return [options] { return run(*options); };
+    return [options] { return run_appliance(*options); };
 }
 
 } // namespace keymeld::cli

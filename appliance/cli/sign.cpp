@@ -19,11 +19,6 @@ using std::chrono::steady_clock;
 
 namespace {
 
-asio::awaitable<int> failed(Error error) {
-    co_await unless_interrupted();
-    co_return report(error);
-}
-
 struct SignCommand {
     ClientOptions client;
     std::string message;

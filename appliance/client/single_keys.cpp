@@ -22,7 +22,7 @@
 namespace keymeld::client {
 namespace {
 
-constexpr std::string_view kKeyFile = "keymeld-single-key-v1";
+constexpr std::string_view kSingleKeyFile = "keymeld-single-key-v1";
 
 /// Under which key a signature must verify.
 Result<bitcoin::XOnlyPubKey> schnorr_key(const bitcoin::PlainPubKey& key, const bitcoin::TweakConfig& tweak) {
@@ -54,7 +54,7 @@ UserId new_user_id() { return UserId(Uuid::make_v7(unix_millis(), secure::random
 // ---- OwnedKey -------------------------------------------------------------------------------------------------------
 
 Result<OwnedKey> OwnedKey::load(const std::filesystem::path& path) {
-    KEYMELD_TRY(const SecretFile file, SecretFile::read(path, kKeyFile));
+    KEYMELD_TRY(const SecretFile file, SecretFile::read(path, kSingleKeyFile));
     KEYMELD_TRY(const auto id_text, file.text("key_id"));
     KEYMELD_TRY(const Uuid id, Uuid::parse(id_text));
     KEYMELD_TRY(const auto user_text, file.text("user_id"));
@@ -74,7 +74,7 @@ Result<OwnedKey> OwnedKey::load(const std::filesystem::path& path) {
 }
 
 Status OwnedKey::save(const std::filesystem::path& path) const {
-    SecretFileWriter out(kKeyFile);
+    SecretFileWriter out(kSingleKeyFile);
     out.add("key_id", id.text());
     out.add("user_id", user_id.text());
     out.add("enclave_id", std::to_string(enclave_id));

@@ -41,7 +41,7 @@ constexpr std::uint8_t kBeat = 0xb7;
 constexpr const char* kMachineArguments = " no_timer_check reboot=t";
 constexpr unsigned kFirstCid = 16; // each machine has a vsock device of its own: the number may be the same
 
-Async<void> pause(std::chrono::milliseconds time) {
+Async<void> machine_pause(std::chrono::milliseconds time) {
     asio::steady_timer timer(co_await asio::this_coro::executor);
     timer.expires_after(time);
     co_await timer.async_wait(kValues);
@@ -210,7 +210,7 @@ Async<Status> VirtualEnclave::start() {
             co_return ended(*m_vsock);
         if (steady_clock::now() >= deadline)
             co_return fail(Errc::DeadlineExceeded, m_vsock->name() + " does not come up\n" + m_vsock->log_tail());
-        co_await pause(kPause);
+        co_await machine_pause(kPause);
     }
     if (m_heartbeat)
         m_heartbeat->stop();
@@ -256,7 +256,7 @@ Async<Status> VirtualEnclave::wait_listening(SteadyTime deadline) {
                 co_return fail(Errc::Io, child->name() + " ended (" + child->status_text() + ")\n" + m_qemu->log_tail());
         if (steady_clock::now() >= deadline)
             co_return fail(Errc::DeadlineExceeded, m_options.name + " does not come up\n" + m_qemu->log_tail());
-        co_await pause(kPause);
+        co_await machine_pause(kPause);
     }
     m_heartbeat->stop();
     co_return Status();

@@ -7,12 +7,17 @@
 #include <string>
 #include <string_view>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "appliance/http/message.h"
 #include "core/base/result.h"
 
 namespace keymeld::http {
+
+/// For `co_await operation(…, kValues)`: the error code is a value beside the result.
+inline constexpr auto kValues = boost::asio::as_tuple(boost::asio::use_awaitable);
 
 /// Every wait on it ends at the latest when close() is called; whoever waits sets a deadline for that. One read and one write at a time.
 /// Failures are values: the peer's faults are nobody's exception. [loop]

@@ -1,6 +1,4 @@
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include "appliance/http/byte_stream.h"
@@ -9,7 +7,6 @@ namespace keymeld::http {
 namespace {
 
 namespace asio = boost::asio;
-constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
 
 class PlainStream final : public ByteStream {
   public:

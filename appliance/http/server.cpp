@@ -4,13 +4,12 @@
 #include <list>
 #include <unordered_map>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
+#include "appliance/http/byte_stream.h"
 #include "appliance/http/rate_limiter.h"
 #include "appliance/http/request_parser.h"
 #include "core/base/log.h"
@@ -23,7 +22,6 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using Clock = std::chrono::steady_clock;
 using std::chrono::seconds;
-constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 16 * 1024;
 /// Room for a usual request. Room is cleared before it is read into, so there is not more of it than is used.
 constexpr std::size_t kFirstReadBytes = 4 * 1024;

@@ -1,7 +1,5 @@
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ssl.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include "appliance/http/byte_stream.h"
@@ -12,7 +10,6 @@ namespace {
 
 namespace asio = boost::asio;
 namespace ssl = asio::ssl;
-constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
 
 class TlsStream final : public ByteStream {
   public:

@@ -1,5 +1,6 @@
 #include "core/bitcoin/sighash.h"
 
+#include "core/bitcoin/serialize.h"
 #include "core/crypto/tagged_hash.h"
 
 namespace keymeld::bitcoin {
@@ -7,15 +8,6 @@ namespace {
 
 constexpr std::uint8_t kEpoch = 0;
 constexpr std::uint8_t kKeyPathWithoutAnnex = 0; // spend_type: ext_flag 0, no annex
-
-template <class T> void append_little_endian(Bytes& out, T value) {
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-        out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-}
-
-void append(Bytes& out, ByteView bytes) {
-    out.insert(out.end(), bytes.begin(), bytes.end());
-}
 
 void append_outpoint(Bytes& out, const OutPoint& point) {
     append(out, point.txid);

@@ -3,20 +3,12 @@
 #include <algorithm>
 
 #include "core/base/hex.h"
+#include "core/bitcoin/serialize.h"
 
 namespace keymeld::bitcoin {
 namespace {
 
 constexpr std::size_t kMaxTransactionSize = 4'000'000;
-
-template <class T> void append_little_endian(Bytes& out, T value) {
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-        out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-}
-
-void append(Bytes& out, ByteView bytes) {
-    out.insert(out.end(), bytes.begin(), bytes.end());
-}
 
 void append_sized(Bytes& out, ByteView bytes) {
     append_compact_size(out, bytes.size());

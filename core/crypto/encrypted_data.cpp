@@ -138,7 +138,7 @@ class Reader {
 Error bad_form() {
     return fail(Errc::InvalidArgument, "not encrypted data in hex-JSON form");
 }
-Error does_not_open() {
+Error data_does_not_open() {
     return fail(Errc::DecryptFailed,
                 "encrypted data does not open with this session secret and context");
 }
@@ -168,13 +168,13 @@ Result<secure::SecretBytes> encrypted_data_open(const secure::SecretArray<32>& s
     if (!reader.read() || reader.nonce->size() != kAeadNonceSize)
         return bad_form();
     if (*reader.context != context_text(expected))
-        return does_not_open();
+        return data_does_not_open();
     AeadNonce nonce;
     std::copy_n(reader.nonce->begin(), nonce.size(), nonce.begin());
     auto plaintext =
         aes256gcm_open(context_key(session_secret, expected), nonce, *reader.ciphertext);
     if (!plaintext)
-        return does_not_open();
+        return data_does_not_open();
     return plaintext;
 }
 
@@ -210,14 +210,14 @@ Result<secure::SecretBytes> binary_data_open(const secure::SecretArray<32>& secr
         return wrong();
     const std::string_view name = context_text(expected);
     if (as_text(rest.first(length)) != name)
-        return does_not_open();
+        return data_does_not_open();
     rest = rest.subspan(length);
     AeadNonce nonce;
     std::copy_n(rest.begin(), nonce.size(), nonce.begin());
     auto plaintext = aes256gcm_open(hkdf_sha256_key(secret.expose(), as_bytes(name)), nonce,
                                     rest.subspan(nonce.size()));
     if (!plaintext)
-        return does_not_open();
+        return data_does_not_open();
     return plaintext;
 }
 

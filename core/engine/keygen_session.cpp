@@ -8,12 +8,12 @@
 
 namespace keymeld::engine {
 
-namespace machine = session::keygen;
+namespace keygen = session::keygen;
 using std::chrono::steady_clock;
 
 KeygenSession::KeygenSession(Hub& hub, plugin::KeygenRecord record, std::vector<plugin::ParticipantRecord> participants)
     : m_hub(hub), m_info(std::move(record), std::move(participants)), m_waiters(hub.loop, hub.timers) {
-    m_state = machine::make_state(static_cast<std::uint32_t>(m_info.enclaves.size()),
+    m_state = keygen::make_state(static_cast<std::uint32_t>(m_info.enclaves.size()),
                                   static_cast<std::uint32_t>(m_info.participants.size()), m_info.record.expires_at,
                                   hub.config.limits.enclave_retry_max);
     for (std::size_t i = 0; i < m_info.participants.size(); ++i)
@@ -28,7 +28,7 @@ OneShot<Status> KeygenSession::create(Opening opening, Batch extra, SteadyTime d
     m_create_deadline = deadline;
     m_create_answer.emplace(m_hub.loop);
     m_hub.sealed.hold(m_info.record.id);
-    drive(machine::event::Create{});
+    drive(keygen::event::Create{});
     return *m_create_answer;
 }
 
@@ -40,7 +40,7 @@ void KeygenSession::resume() {
     m_shown.event_seq = m_info.record.event_seq;
     m_shown.updated_at = m_info.record.updated_at;
     m_hub.observer.on_active(SessionType::Keygen, session::text(m_shown.status), 1);
-    drive(machine::event::Resume{unix_seconds()});
+    drive(keygen::event::Resume{unix_seconds()});
 }
 
 void KeygenSession::stop() {
@@ -98,7 +98,7 @@ SlotsAnswer KeygenSession::slots() const {
 OneShot<Status> KeygenSession::registered(plugin::ParticipantRecord participant, Batch extra, std::uint64_t sealed_token) {
     const OneShot<Status> answer(m_hub.loop);
     const std::uint32_t index = participant.signer_index;
-    if (m_state.phase != machine::Phase::Collecting) {
+    if (m_state.phase != keygen::Phase::Collecting) {
         answer.set(fail(Errc::WrongState, "the keygen session does not take registrations any more")
                        .with("status", std::string(session::text(m_state.status))));
         return answer;
@@ -110,26 +110,26 @@ OneShot<Status> KeygenSession::registered(plugin::ParticipantRecord participant,
     if (sealed_token != 0 && m_oldest_token == 0)
         m_oldest_token = sealed_token;
     m_tickets.emplace(++m_last_ticket, answer);
-    drive(machine::event::Registered{index, m_last_ticket});
+    drive(keygen::event::Registered{index, m_last_ticket});
     return answer;
 }
 
 // ---- The machine ----------------------------------------------------------------------------------------------------
 
-void KeygenSession::drive(const machine::Event& event) {
+void KeygenSession::drive(const keygen::Event& event) {
     if (m_stopped)
         return;
     const auto self = shared_from_this(); // Release may drop the last other owner
-    machine::Effects effects;
-    machine::step(m_state, event, effects);
-    for (const machine::Effect& effect : effects)
+    keygen::Effects effects;
+    keygen::step(m_state, event, effects);
+    for (const keygen::Effect& effect : effects)
         std::visit([this](const auto& e) { perform(e); }, effect);
     if (!m_stopped)
         arm_clock();
 }
 
 void KeygenSession::arm_clock() {
-    const auto deadline = machine::next_deadline(m_state);
+    const auto deadline = keygen::next_deadline(m_state);
     if (deadline == m_clock_at)
         return;
     m_clock_at = deadline;
@@ -141,7 +141,7 @@ void KeygenSession::arm_clock() {
     m_clock = m_hub.timers.after(std::chrono::milliseconds(due > now ? due - now : 0), [weak = weak_from_this()] {
         if (const auto self = weak.lock()) {
             self->m_clock_at.reset();
-            self->drive(machine::event::Clock{unix_seconds()});
+            self->drive(keygen::event::Clock{unix_seconds()});
         }
     });
 }
@@ -167,7 +167,7 @@ std::optional<Errc> KeygenSession::note(const Result<EnclaveAnswer>& answer) {
     return std::nullopt;
 }
 
-void KeygenSession::perform(const machine::effect::SendOpen&) {
+void KeygenSession::perform(const keygen::effect::SendOpen&) {
     EnclaveCall call = call_to(0);
     call.build = [self = shared_from_this()](wire::Request& request) {
         wire::OpenKeygen& open = *request.mutable_open_keygen();
@@ -178,7 +178,7 @@ void KeygenSession::perform(const machine::effect::SendOpen&) {
         open.set_encrypted_session_secret(wire_bytes(self->m_opening->encrypted_session_secret));
     };
     call.done = [self = shared_from_this()](Result<EnclaveAnswer> answer) {
-        self->drive(machine::event::OpenAnswered{self->opened(std::move(answer))});
+        self->drive(keygen::event::OpenAnswered{self->opened(std::move(answer))});
     };
     m_hub.fleet.call(std::move(call));
 }
@@ -200,7 +200,7 @@ std::optional<Errc> KeygenSession::opened(Result<EnclaveAnswer> answer) {
     return std::nullopt;
 }
 
-void KeygenSession::perform(const machine::effect::SendJoin& effect) {
+void KeygenSession::perform(const keygen::effect::SendJoin& effect) {
     EnclaveCall call = call_to(effect.enclave);
     call.build = [self = shared_from_this(), index = effect.enclave](wire::Request& request) {
         wire::JoinKeygen& join = *request.mutable_join_keygen();
@@ -210,12 +210,12 @@ void KeygenSession::perform(const machine::effect::SendJoin& effect) {
         join.set_box(self->m_handovers[index]);
     };
     call.done = [self = shared_from_this(), index = effect.enclave](Result<EnclaveAnswer> answer) {
-        self->drive(machine::event::JoinAnswered{index, self->note(answer)});
+        self->drive(keygen::event::JoinAnswered{index, self->note(answer)});
     };
     m_hub.fleet.call(std::move(call));
 }
 
-void KeygenSession::perform(const machine::effect::SendComplete& effect) {
+void KeygenSession::perform(const keygen::effect::SendComplete& effect) {
     if (effect.enclave == 0)
         m_step_began = steady_clock::now();
     EnclaveCall call = call_to(effect.enclave);
@@ -228,7 +228,7 @@ void KeygenSession::perform(const machine::effect::SendComplete& effect) {
     call.done = [self = shared_from_this(), index = effect.enclave](Result<EnclaveAnswer> answer) {
         const std::optional<Errc> error = self->completed(std::move(answer));
         self->m_hub.observer.on_musig("key_agg", !error);
-        self->drive(machine::event::CompleteAnswered{index, error});
+        self->drive(keygen::event::CompleteAnswered{index, error});
     };
     m_hub.fleet.call(std::move(call));
 }
@@ -249,15 +249,15 @@ std::optional<Errc> KeygenSession::completed(Result<EnclaveAnswer> answer) {
     return std::nullopt;
 }
 
-void KeygenSession::perform(const machine::effect::SendDelete& effect) {
+void KeygenSession::perform(const keygen::effect::SendDelete& effect) {
     m_hub.cleaner.destroy(m_info.enclaves[effect.enclave], m_info.record.id);
 }
 
-void KeygenSession::perform(const machine::effect::EraseKeys& effect) {
+void KeygenSession::perform(const keygen::effect::EraseKeys& effect) {
     m_hub.cleaner.erase_keys(m_info.enclaves[effect.enclave], m_info.record.id);
 }
 
-void KeygenSession::perform(const machine::effect::Persist&) {
+void KeygenSession::perform(const keygen::effect::Persist&) {
     plugin::KeygenRecord& record = m_info.record;
     record.status = m_state.status;
     if (m_state.status == session::KeygenStatus::Completed && m_key) {
@@ -291,30 +291,30 @@ void KeygenSession::perform(const machine::effect::Persist&) {
                                SessionType::Keygen, "store",
                                std::chrono::duration<double>(steady_clock::now() - began).count());
                            if (status)
-                               return self->drive(machine::event::Stored{});
+                               return self->drive(keygen::event::Stored{});
                            log::error("storage", "keygen_not_stored",
                                       {{"keygen", self->m_info.record.id}, {"error", status.error().code},
                                        {"why", status.error().detail}});
                            self->m_error = status.error();
-                           self->drive(machine::event::StoreFailed{});
+                           self->drive(keygen::event::StoreFailed{});
                        });
 }
 
-void KeygenSession::perform(const machine::effect::AnswerCreate&) {
+void KeygenSession::perform(const keygen::effect::AnswerCreate&) {
     m_hub.sealed.release(m_info.record.id);
     m_opening.reset();
     m_handovers.clear();
     m_create_answer->set({});
 }
 
-void KeygenSession::perform(const machine::effect::RefuseCreate& effect) {
+void KeygenSession::perform(const keygen::effect::RefuseCreate& effect) {
     m_hub.sealed.forget(m_info.record.id);
     m_create_answer->set(m_error ? *m_error : fail(effect.code, "the keygen session could not be created"));
 }
 
-void KeygenSession::perform(const machine::effect::AnswerTicket& effect) { settle(effect.ticket, {}); }
+void KeygenSession::perform(const keygen::effect::AnswerTicket& effect) { settle(effect.ticket, {}); }
 
-void KeygenSession::perform(const machine::effect::RefuseTicket& effect) {
+void KeygenSession::perform(const keygen::effect::RefuseTicket& effect) {
     settle(effect.ticket, fail(effect.code, "the registration could not be taken")
                               .with("status", std::string(session::text(m_state.status))));
 }
@@ -325,7 +325,7 @@ void KeygenSession::settle(std::uint64_t number, Status status) {
         ticket.mapped().set(std::move(status));
 }
 
-void KeygenSession::perform(const machine::effect::Publish&) {
+void KeygenSession::perform(const keygen::effect::Publish&) {
     const Shown before = std::exchange(m_shown, m_writing);
     Observer& observer = m_hub.observer;
     if (!before.any || before.status != m_shown.status) {
@@ -350,15 +350,15 @@ void KeygenSession::perform(const machine::effect::Publish&) {
     m_waiters.wake();
 }
 
-void KeygenSession::perform(const machine::effect::RetryAfter& effect) {
+void KeygenSession::perform(const keygen::effect::RetryAfter& effect) {
     m_hub.timers.cancel(m_retry);
     m_retry = m_hub.timers.after(std::chrono::milliseconds(effect.ms), [weak = weak_from_this()] {
         if (const auto self = weak.lock())
-            self->drive(machine::event::RetryDue{});
+            self->drive(keygen::event::RetryDue{});
     });
 }
 
-void KeygenSession::perform(const machine::effect::Release& effect) {
+void KeygenSession::perform(const keygen::effect::Release& effect) {
     const KeygenId id = m_info.record.id;
     m_hub.timers.cancel(m_clock);
     m_hub.timers.cancel(m_retry);

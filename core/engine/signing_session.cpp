@@ -7,7 +7,7 @@
 
 namespace keymeld::engine {
 
-namespace machine = session::signing;
+namespace signing = session::signing;
 using std::chrono::steady_clock;
 
 namespace {
@@ -19,7 +19,7 @@ double seconds_since(SteadyTime began) { return std::chrono::duration<double>(st
 SigningSession::SigningSession(Hub& hub, KeygenPtr keygen, plugin::SigningRecord record,
                                std::vector<plugin::ApprovalRecord> approvals)
     : m_hub(hub), m_keygen(std::move(keygen)), m_record(std::move(record)), m_waiters(hub.loop, hub.timers) {
-    std::vector<machine::Participant> participants;
+    std::vector<signing::Participant> participants;
     participants.reserve(m_keygen->participants.size());
     for (const plugin::ParticipantRecord& participant : m_keygen->participants)
         participants.push_back({participant.policy != session::ApprovalPolicy::None, false, 0});
@@ -29,7 +29,7 @@ SigningSession::SigningSession(Hub& hub, KeygenPtr keygen, plugin::SigningRecord
             participants[*index].bound_expires_at = approval.bound ? approval.bound->expires_at : 0;
             m_approvals.emplace(*index, std::move(approval));
         }
-    m_state = machine::make_state(static_cast<std::uint32_t>(m_keygen->enclaves.size()), std::move(participants),
+    m_state = signing::make_state(static_cast<std::uint32_t>(m_keygen->enclaves.size()), std::move(participants),
                                   m_record.expires_at, hub.config.limits.enclave_retry_max);
     m_contributions.resize(m_keygen->enclaves.size());
     m_boxes.resize(m_keygen->enclaves.size());
@@ -40,7 +40,7 @@ OneShot<Status> SigningSession::create(Batch extra, SteadyTime deadline) {
     m_extra = std::move(extra);
     m_create_deadline = deadline;
     m_create_answer.emplace(m_hub.loop);
-    drive(machine::event::Create{unix_seconds()});
+    drive(signing::event::Create{unix_seconds()});
     return *m_create_answer;
 }
 
@@ -50,10 +50,10 @@ void SigningSession::resume() {
     m_state.attempt = m_record.attempt;
     m_state.stored_once = true;
     m_shown = {true, m_record.status, m_record.event_seq, m_record.updated_at, {}};
-    for (const machine::Participant& participant : m_state.participants)
+    for (const signing::Participant& participant : m_state.participants)
         m_shown.approved.push_back(participant.approved);
     m_hub.observer.on_active(SessionType::Signing, session::text(m_shown.status), 1);
-    drive(machine::event::Resume{unix_seconds()});
+    drive(signing::event::Resume{unix_seconds()});
 }
 
 void SigningSession::stop() {
@@ -95,7 +95,7 @@ SigningView SigningSession::view() const {
 
 template <class E> SigningSession::Submitted SigningSession::submit(E event, Batch extra, std::uint64_t sealed_token) {
     const Submitted submitted{true, OneShot<Status>(m_hub.loop)};
-    if (m_stopped || m_state.phase == machine::Phase::Ended)
+    if (m_stopped || m_state.phase == signing::Phase::Ended)
         return {false, submitted.done};
     const std::size_t before = m_extra.size();
     for (plugin::Mutation& mutation : extra)
@@ -120,11 +120,11 @@ SigningSession::Submitted SigningSession::approved(plugin::ApprovalRecord approv
         m_approvals.insert_or_assign(participant, approval);
         extra.push_back(plugin::PutApproval{std::move(approval)});
     }
-    return submit(machine::event::ApprovalGiven{unix_seconds(), participant, bound_until, 0}, std::move(extra), sealed_token);
+    return submit(signing::event::ApprovalGiven{unix_seconds(), participant, bound_until, 0}, std::move(extra), sealed_token);
 }
 
 SigningSession::Submitted SigningSession::rejected(Batch extra, std::uint64_t sealed_token) {
-    return submit(machine::event::Rejected{0}, std::move(extra), sealed_token);
+    return submit(signing::event::Rejected{0}, std::move(extra), sealed_token);
 }
 
 void SigningSession::settle(std::uint64_t number, Status status) {
@@ -135,14 +135,14 @@ void SigningSession::settle(std::uint64_t number, Status status) {
 
 // ---- The machine ----------------------------------------------------------------------------------------------------
 
-void SigningSession::drive(const machine::Event& event) {
+void SigningSession::drive(const signing::Event& event) {
     if (m_stopped)
         return;
     const auto self = shared_from_this(); // Release may drop the last other owner
-    machine::Effects effects;
+    signing::Effects effects;
     effects.reserve(8);
-    machine::step(m_state, event, effects);
-    for (const machine::Effect& effect : effects)
+    signing::step(m_state, event, effects);
+    for (const signing::Effect& effect : effects)
         std::visit([this](const auto& e) { perform(e); }, effect);
     count_work();
     if (!m_stopped)
@@ -150,18 +150,18 @@ void SigningSession::drive(const machine::Event& event) {
 }
 
 void SigningSession::count_work() {
-    const auto working = [](machine::Phase phase) {
+    const auto working = [](signing::Phase phase) {
         switch (phase) {
-        case machine::Phase::New:
-        case machine::Phase::Collecting:
-        case machine::Phase::Ended:
-        case machine::Phase::Suspended: return false;
-        case machine::Phase::Accepting:
-        case machine::Phase::Round1:
-        case machine::Phase::Round2:
-        case machine::Phase::Finish:
-        case machine::Phase::Backoff:
-        case machine::Phase::Ending: return true;
+        case signing::Phase::New:
+        case signing::Phase::Collecting:
+        case signing::Phase::Ended:
+        case signing::Phase::Suspended: return false;
+        case signing::Phase::Accepting:
+        case signing::Phase::Round1:
+        case signing::Phase::Round2:
+        case signing::Phase::Finish:
+        case signing::Phase::Backoff:
+        case signing::Phase::Ending: return true;
         }
         return false;
     };
@@ -172,7 +172,7 @@ void SigningSession::count_work() {
 }
 
 void SigningSession::arm_clock() {
-    const auto deadline = machine::next_deadline(m_state);
+    const auto deadline = signing::next_deadline(m_state);
     if (deadline == m_clock_at)
         return;
     m_clock_at = deadline;
@@ -184,7 +184,7 @@ void SigningSession::arm_clock() {
     m_clock = m_hub.timers.after(std::chrono::milliseconds(due > now ? due - now : 0), [weak = weak_from_this()] {
         if (const auto self = weak.lock()) {
             self->m_clock_at.reset();
-            self->drive(machine::event::Clock{unix_seconds()});
+            self->drive(signing::event::Clock{unix_seconds()});
         }
     });
 }
@@ -194,7 +194,7 @@ EnclaveCall SigningSession::call_to(std::uint32_t index, bool patient) const {
     call.enclave = m_keygen->enclaves[index];
     call.owner = m_record.keygen_id;
     const Patience patience = !patient                                            ? m_hub.fleet.at_once()
-                              : m_state.phase == machine::Phase::Accepting ? m_hub.fleet.in_request(m_create_deadline)
+                              : m_state.phase == signing::Phase::Accepting ? m_hub.fleet.in_request(m_create_deadline)
                                                                            : m_hub.fleet.in_background();
     call.deadline = patience.deadline;
     call.wait_until = patience.wait_until;
@@ -209,7 +209,7 @@ std::optional<Errc> SigningSession::note(Result<EnclaveAnswer>& answer) {
     return std::nullopt;
 }
 
-void SigningSession::perform(const machine::effect::SendRound1& effect) {
+void SigningSession::perform(const signing::effect::SendRound1& effect) {
     if (effect.enclave == 0)
         m_step_began = steady_clock::now();
     m_boxes[effect.enclave].clear();
@@ -229,8 +229,8 @@ void SigningSession::perform(const machine::effect::SendRound1& effect) {
     m_hub.fleet.call(std::move(call));
 }
 
-machine::event::Round1Answered SigningSession::round1(std::uint32_t enclave, Result<EnclaveAnswer> answer) {
-    machine::event::Round1Answered event{unix_seconds(), enclave, note(answer), false, false};
+signing::event::Round1Answered SigningSession::round1(std::uint32_t enclave, Result<EnclaveAnswer> answer) {
+    signing::event::Round1Answered event{unix_seconds(), enclave, note(answer), false, false};
     if (!answer) {
         m_hub.observer.on_musig("nonce_gen", false);
         if (enclave == 0)
@@ -251,7 +251,7 @@ machine::event::Round1Answered SigningSession::round1(std::uint32_t enclave, Res
     return event;
 }
 
-void SigningSession::perform(const machine::effect::SendRound2& effect) {
+void SigningSession::perform(const signing::effect::SendRound2& effect) {
     if (effect.enclave == 1)
         count_step("round1");
     EnclaveCall call = call_to(effect.enclave, true);
@@ -267,7 +267,7 @@ void SigningSession::perform(const machine::effect::SendRound2& effect) {
         self->m_hub.observer.on_musig("partial_sign", !error);
         if (!error)
             self->m_boxes[index] = std::move(*answer->response.mutable_sign_round2()->mutable_box());
-        self->drive(machine::event::Round2Answered{index, error});
+        self->drive(signing::event::Round2Answered{index, error});
     };
     m_hub.fleet.call(std::move(call));
 }
@@ -277,7 +277,7 @@ void SigningSession::share_contributions(google::protobuf::RepeatedPtrField<wire
         out.UnsafeArenaAddAllocated(&contribution); // the request is in an arena and leaves them to us
 }
 
-void SigningSession::perform(const machine::effect::SendFinish& effect) {
+void SigningSession::perform(const signing::effect::SendFinish& effect) {
     count_step("round2");
     EnclaveCall call = call_to(0, true);
     call.build = [self = shared_from_this(), attempt = effect.attempt](wire::Request& request) {
@@ -297,7 +297,7 @@ void SigningSession::perform(const machine::effect::SendFinish& effect) {
         self->m_hub.observer.on_musig("sig_agg", !error);
         if (!error)
             self->m_record.final_signature = std::move(*answer->response.mutable_sign_finish()->mutable_final_signature());
-        self->drive(machine::event::FinishAnswered{error});
+        self->drive(signing::event::FinishAnswered{error});
     };
     m_hub.fleet.call(std::move(call));
 }
@@ -307,12 +307,12 @@ void SigningSession::count_step(std::string_view step) {
     m_step_began = steady_clock::now();
 }
 
-void SigningSession::perform(const machine::effect::DropApproval& effect) {
+void SigningSession::perform(const signing::effect::DropApproval& effect) {
     m_approvals.erase(effect.participant);
     m_extra.push_back(plugin::DeleteApproval{m_record.id, m_keygen->participants[effect.participant].user_id});
 }
 
-void SigningSession::perform(const machine::effect::Persist&) {
+void SigningSession::perform(const signing::effect::Persist&) {
     const bool first = !std::exchange(m_inserted, true);
     m_record.attempt = m_state.attempt;
     m_record.updated_at = unix_seconds();
@@ -324,7 +324,7 @@ void SigningSession::perform(const machine::effect::Persist&) {
     }
     std::vector<bool> approved;
     approved.reserve(m_state.participants.size());
-    for (const machine::Participant& participant : m_state.participants)
+    for (const signing::Participant& participant : m_state.participants)
         approved.push_back(participant.approved);
     if (first || m_record.status != m_state.status || approved != m_writing.approved)
         ++m_record.event_seq;
@@ -358,31 +358,31 @@ void SigningSession::perform(const machine::effect::Persist&) {
                        [self = shared_from_this(), began = steady_clock::now()](Status status) {
                            self->m_hub.observer.on_duration(SessionType::Signing, "store", seconds_since(began));
                            if (status)
-                               return self->drive(machine::event::Stored{unix_seconds()});
+                               return self->drive(signing::event::Stored{unix_seconds()});
                            log::error("storage", "signing_not_stored",
                                       {{"signing", self->m_record.id}, {"error", status.error().code},
                                        {"why", status.error().detail}});
                            self->m_create_error = status.error();
-                           self->drive(machine::event::StoreFailed{});
+                           self->drive(signing::event::StoreFailed{});
                        });
 }
 
-void SigningSession::perform(const machine::effect::AnswerCreate&) { m_create_answer->set({}); }
+void SigningSession::perform(const signing::effect::AnswerCreate&) { m_create_answer->set({}); }
 
-void SigningSession::perform(const machine::effect::RefuseCreate& effect) {
+void SigningSession::perform(const signing::effect::RefuseCreate& effect) {
     if (effect.code == Errc::QuotaExceeded)
         m_hub.observer.on_quota_violation();
     m_create_answer->set(m_create_error ? *m_create_error : fail(effect.code, "the signing session could not be created"));
 }
 
-void SigningSession::perform(const machine::effect::AnswerTicket& effect) { settle(effect.ticket, {}); }
+void SigningSession::perform(const signing::effect::AnswerTicket& effect) { settle(effect.ticket, {}); }
 
-void SigningSession::perform(const machine::effect::RefuseTicket& effect) {
+void SigningSession::perform(const signing::effect::RefuseTicket& effect) {
     settle(effect.ticket, fail(effect.code, "the signing session has ended")
                               .with("status", std::string(session::text(m_state.status))));
 }
 
-void SigningSession::perform(const machine::effect::Publish&) {
+void SigningSession::perform(const signing::effect::Publish&) {
     const Shown before = std::exchange(m_shown, m_writing);
     if (before.any && before.event_seq == m_shown.event_seq)
         return;
@@ -412,21 +412,21 @@ void SigningSession::perform(const machine::effect::Publish&) {
     m_waiters.wake();
 }
 
-void SigningSession::perform(const machine::effect::RetryAfter& effect) {
+void SigningSession::perform(const signing::effect::RetryAfter& effect) {
     log::warn("signing", "retry", {{"signing", m_record.id}, {"attempt", m_state.attempt}, {"in_ms", effect.ms}});
     m_hub.timers.cancel(m_retry);
     m_retry = m_hub.timers.after(std::chrono::milliseconds(effect.ms), [weak = weak_from_this()] {
         if (const auto self = weak.lock())
-            self->drive(machine::event::RetryDue{});
+            self->drive(signing::event::RetryDue{});
     });
 }
 
-void SigningSession::perform(const machine::effect::Close& effect) {
+void SigningSession::perform(const signing::effect::Close& effect) {
     if (EnclaveNode* const node = m_hub.fleet.find(m_keygen->enclaves[effect.enclave]))
         node->close_later(m_record.keygen_id, m_record.id);
 }
 
-void SigningSession::perform(const machine::effect::Release& effect) {
+void SigningSession::perform(const signing::effect::Release& effect) {
     m_hub.timers.cancel(m_clock);
     m_hub.timers.cancel(m_retry);
     if (effect.reload) {

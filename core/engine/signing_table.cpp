@@ -7,9 +7,9 @@
 namespace keymeld::engine {
 namespace {
 
-constexpr std::chrono::seconds kReloadPause{1};
+constexpr std::chrono::seconds kSigningReloadPause{1};
 
-Error elsewhere() { return fail(Errc::Overloaded, "the signing session cannot be worked on now"); }
+Error signing_elsewhere() { return fail(Errc::Overloaded, "the signing session cannot be worked on now"); }
 
 } // namespace
 
@@ -33,13 +33,13 @@ Result<SigningRef> SigningTable::take(const plugin::ReadAnswer& answer) {
     if (auto known = find(answer.signing->record.id))
         return std::move(*known);
     if (!session::is_terminal(answer.signing->record.status))
-        return elsewhere();
+        return signing_elsewhere();
     auto keygen = m_hub.keygens.find(answer.signing->record.keygen_id);
     if (!keygen) {
         KEYMELD_TRY(keygen, m_hub.keygens.take(answer.keygen));
     }
     if (!keygen->ended)
-        return elsewhere();
+        return signing_elsewhere();
     auto signing = std::make_shared<const EndedSigning>(EndedSigning{answer.signing->record, keygen->ended});
     m_ended.put(signing->record.id, signing);
     return SigningRef{nullptr, std::move(signing)};
@@ -49,7 +49,7 @@ Async<Result<SigningRef>> SigningTable::get(SigningId id, SteadyTime deadline) {
     if (auto known = find(id))
         co_return std::move(*known);
     if (m_reloading.contains(id))
-        co_return elsewhere();
+        co_return signing_elsewhere();
     plugin::ReadBatch question;
     question.signing = id;
     const auto answer = co_await m_hub.store.read(std::move(question), deadline);
@@ -96,7 +96,7 @@ void SigningTable::reload(const SigningId& id) {
 Async<void> SigningTable::run_reload(SigningId id) {
     const BackgroundTask task(m_hub);
     while (!m_hub.stopping) {
-        co_await m_hub.pause(kReloadPause);
+        co_await m_hub.pause(kSigningReloadPause);
         if (m_hub.stopping)
             co_return;
         plugin::ReadBatch question;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kKeyField = "/encrypted_private_key";
 constexpr const char* kSecretField = "/encrypted_session_secret";
-constexpr const char* kMessageField = "/encrypted_message";
+constexpr const char* kEncryptedMessageField = "/encrypted_message";
 constexpr const char* kTweakField = "/taproot_tweak";
 
 Result<KeyId> key_id_of(const std::string& field) {
@@ -24,7 +24,7 @@ Result<KeyId> key_id_of(const std::string& field) {
     return KeyId(*uuid);
 }
 
-Error wrong_enclave(const char* pointer) {
+Error wrong_enclave_of_key(const char* pointer) {
     return at(fail(Errc::WrongEnclave, "ciphertext does not open with this enclave's key"),
               pointer);
 }
@@ -33,11 +33,11 @@ Error wrong_enclave(const char* pointer) {
 Result<secure::SecretArray<32>> open_32(const SignerCore& core, const std::string& blob,
                                         const std::string& aad, const char* pointer) {
     if (blob.size() != kKeyBlob)
-        return wrong_enclave(pointer);
+        return wrong_enclave_of_key(pointer);
     const auto plaintext =
         crypto::ecies_open(core.parts.identity.key(), as_bytes(blob), as_bytes(aad));
     if (!plaintext)
-        return wrong_enclave(pointer);
+        return wrong_enclave_of_key(pointer);
     return secure::SecretArray<32>::from_bytes(plaintext->expose());
 }
 
@@ -162,7 +162,7 @@ Result<bitcoin::TweakConfig> tweak_of(const wire::SignSingle& request) {
 /// The 32-byte digest that the client encrypted.
 Result<ByteArray<32>> open_digest(const secure::SecretArray<32>& secret, const std::string& text) {
     const auto refuse = [](Errc code, const char* why) {
-        return at(fail(code, why), kMessageField);
+        return at(fail(code, why), kEncryptedMessageField);
     };
     if (text.size() > kMaxEncryptedMessage)
         return refuse(Errc::MessageMismatch, "encrypted message is too long");
@@ -248,7 +248,7 @@ Status import_key(SignerCore& core, const Call& call, const wire::ImportKey& req
                   "/enclave_public_key");
     const auto binding_id = crypto::ecies_binding_id(as_bytes(request.encrypted_private_key()));
     if (!binding_id)
-        return wrong_enclave(kKeyField);
+        return wrong_enclave_of_key(kKeyField);
     const Mark blob = core.marker.blob(*binding_id);
     const std::uint8_t with_aad = request.ecies_aad() ? 1 : 0;
     const crypto::Hash256 origin = crypto::sha256(

@@ -11,7 +11,7 @@ namespace {
 // overflowing.
 constexpr std::uint64_t kMaxVersion = std::uint64_t{1} << 60;
 
-Error broken() {
+Error chain_broken() {
     return fail(Errc::SealBroken,
                 "sealed state was not written by this enclave, was changed, or is out of order");
 }
@@ -46,13 +46,13 @@ Result<secure::SecretBytes> SealedChain::unseal(Kind kind, std::uint64_t version
                                                 ByteView blob) const {
     if (blob.size() < crypto::kAeadNonceSize + crypto::kAeadTagSize || version == 0 ||
         version > kMaxVersion)
-        return broken();
+        return chain_broken();
     crypto::AeadNonce nonce;
     std::copy_n(blob.begin(), nonce.size(), nonce.begin());
     auto plaintext =
         crypto::aes256gcm_open(m_key, nonce, blob.subspan(nonce.size()), aad(kind, version));
     if (!plaintext)
-        return broken();
+        return chain_broken();
     return plaintext;
 }
 
@@ -77,7 +77,7 @@ SealedBlob SealedChain::seal_delta(ByteView plaintext) {
 
 Result<secure::SecretBytes> SealedChain::open(std::uint64_t version, bool snapshot, ByteView blob) {
     if (!snapshot && (m_version == 0 || version != m_version + 1))
-        return broken();
+        return chain_broken();
     auto plaintext = unseal(snapshot ? Kind::Snapshot : Kind::Delta, version, blob);
     if (plaintext)
         advance(snapshot, version, blob);

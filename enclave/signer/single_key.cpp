@@ -7,9 +7,9 @@ namespace {
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::size_t kCoreSize = 1 + 16 + 33 + 1 + 32 + 8 + 32;
-constexpr std::size_t kMinDeltas = 64; // as KeygenState, for the same reason
+constexpr std::size_t kMinKeyDeltas = 64; // as KeygenState, for the same reason
 
-Error broken() {
+Error key_broken() {
     return fail(Errc::SealBroken, "sealed state does not have the form that this signer writes");
 }
 
@@ -35,7 +35,7 @@ Result<std::unique_ptr<SingleKey>> SingleKey::restore(const EnclaveIdentity& ide
                 chain.open(updates.front().version, true, updates.front().blob));
     SecretReader in(snapshot.expose());
     if (in.u8() != kFormat)
-        return broken();
+        return key_broken();
     const auto user = in.id<UserId>();
     const auto auth_key = crypto::PlainPubKey::parse(in.raw(33));
     const auto allowed = bitcoin::AllowedSignatures::from_bits(in.u8());
@@ -43,11 +43,11 @@ Result<std::unique_ptr<SingleKey>> SingleKey::restore(const EnclaveIdentity& ide
     const Mark blob = in.u64();
     auto secret = crypto::SecretKey::parse(in.raw(32));
     if (!in.ok() || !auth_key || !allowed || !secret)
-        return broken();
+        return key_broken();
     ApprovalWindow approvals(limits.max_approvals_per_key);
     approvals.decode(in);
     if (!in.done())
-        return broken();
+        return key_broken();
     for (const SealedView& update : updates.subspan(1)) {
         if (update.snapshot)
             return fail(Errc::SealBroken, "sealed state is one snapshot and the deltas after it");
@@ -56,7 +56,7 @@ Result<std::unique_ptr<SingleKey>> SingleKey::restore(const EnclaveIdentity& ide
         while (facts_in.ok() && !facts_in.at_end())
             approvals.note_restored(ApprovalUsed::decode(facts_in));
         if (!facts_in.done())
-            return broken();
+            return key_broken();
     }
     std::unique_ptr<SingleKey> key(new SingleKey(id, std::move(*secret),
                                                  {user, *auth_key, *allowed, origin, blob},
@@ -72,7 +72,7 @@ void SingleKey::record(const ApprovalUsed& fact, NonceUse use) {
 
 SealedBlob SingleKey::take_update(std::uint64_t stream) {
     const bool snapshot = m_snapshot_due || m_stream != stream || m_pending.empty() ||
-                          m_chain.deltas() >= std::max(kMinDeltas, m_approvals_at_snapshot) ||
+                          m_chain.deltas() >= std::max(kMinKeyDeltas, m_approvals_at_snapshot) ||
                           m_chain.delta_bytes() + m_pending.size() > m_limits.max_delta_bytes;
     // Should sealing fail for want of locked memory, the next update must hold everything.
     m_snapshot_due = true;

@@ -4,7 +4,7 @@
 namespace keymeld::storage_sqlite {
 namespace {
 
-Error conflict(std::string detail) {
+Error key_conflict(std::string detail) {
     return fail(Errc::StorageConflict, "storage: " + std::move(detail));
 }
 
@@ -12,7 +12,7 @@ Error conflict(std::string detail) {
 Status insert(Query query, const char* what, const Uuid& id) {
     Status done = query.run();
     if (!done && done.error().code == Errc::StorageConflict)
-        return conflict(what + id.text() + " is there already");
+        return key_conflict(what + id.text() + " is there already");
     return done;
 }
 
@@ -54,7 +54,7 @@ Status Mutator::prepare_keys() {
 Result<std::int64_t> Mutator::key_row(const KeyId& id) {
     KEYMELD_TRY(const auto row, find(m_find_key, id));
     if (!row)
-        return conflict("there is no single key " + id.text());
+        return key_conflict("there is no single key " + id.text());
     return *row;
 }
 
@@ -72,7 +72,7 @@ Status Mutator::apply_one(const plugin::HoldKey& m) {
                              r.created_at, r.enclave_id, r.enclave_public_key, r.enclave_key_epoch)
                       .run());
     if (m_connection->changes() != 1)
-        return conflict("single key " + r.id.text() + " is not reserved");
+        return key_conflict("single key " + r.id.text() + " is not reserved");
     return {};
 }
 

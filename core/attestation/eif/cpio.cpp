@@ -8,17 +8,17 @@
 namespace keymeld::eif {
 namespace {
 
-constexpr std::string_view kMagic = "070701";
+constexpr std::string_view kEntryMagic = "070701";
 constexpr std::string_view kTrailer = "TRAILER!!!";
 constexpr std::size_t kFields = 13;
-constexpr std::size_t kHeaderSize = 6 + kFields * 8;
+constexpr std::size_t kEntryHeaderSize = 6 + kFields * 8;
 constexpr std::size_t kAlign = 4;
 constexpr std::size_t kBlock = 512;
 constexpr std::uint32_t kFolderMode = 0040755;
 constexpr std::uint32_t kFileMode = 0100644;
 constexpr std::uint32_t kProgramMode = 0100755;
 
-Error invalid(std::string what, std::source_location where = std::source_location::current()) {
+Error invalid_archive(std::string what, std::source_location where = std::source_location::current()) {
     return fail(Errc::InvalidArgument, "cpio archive: " + std::move(what), where);
 }
 
@@ -40,7 +40,7 @@ class ArchiveWriter {
         static constexpr std::string_view digits = "0123456789abcdef";
         fields.name_size = static_cast<std::uint32_t>(path.size() + 1);
         fields.size = static_cast<std::uint32_t>(content.size());
-        append(as_bytes(kMagic));
+        append(as_bytes(kEntryMagic));
         for (const std::uint32_t number : fields.list())
             for (unsigned shift = 32; shift > 0; shift -= 4)
                 m_out.push_back(static_cast<std::uint8_t>(digits[(number >> (shift - 4)) & 0xfu]));
@@ -62,15 +62,15 @@ class ArchiveWriter {
 
 Status check_path(std::string_view path) {
     const auto bad = [&](const char* why) {
-        return Status(invalid("the path \"" + std::string(path) + "\" " + why));
+        return Status(invalid_archive("the path \"" + std::string(path) + "\" " + why));
     };
     if (path.empty() || path.size() > kMaxArchivePath)
-        return invalid("a path is empty or too long");
+        return invalid_archive("a path is empty or too long");
     if (path == kTrailer)
         return bad("would end the archive");
     if (std::ranges::any_of(
             path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
-        return invalid("a path has a control character");
+        return invalid_archive("a path has a control character");
     for (std::size_t start = 0; start <= path.size();) {
         const std::size_t end = std::min(path.find('/', start), path.size());
         const std::string_view part = path.substr(start, end - start);
@@ -87,21 +87,21 @@ class ArchiveReader {
 
     /// The next entry and its header's numbers; `done()` says when it was the last.
     Status next(ArchiveEntry& entry, bool& last) {
-        if (m_archive.size() - m_at < kHeaderSize)
-            return invalid("it ends before its trailer");
-        if (as_text(m_archive.subspan(m_at, kMagic.size())) != kMagic)
-            return invalid("an entry does not start with 070701: it is of another kind, or packed");
-        m_at += kMagic.size();
+        if (m_archive.size() - m_at < kEntryHeaderSize)
+            return invalid_archive("it ends before its trailer");
+        if (as_text(m_archive.subspan(m_at, kEntryMagic.size())) != kEntryMagic)
+            return invalid_archive("an entry does not start with 070701: it is of another kind, or packed");
+        m_at += kEntryMagic.size();
         std::array<std::uint32_t, kFields> numbers{};
         for (std::uint32_t& number : numbers)
             KEYMELD_CHECK(hex(number));
         const std::size_t size = numbers[6];
         const std::size_t name_size = numbers[11];
         if (name_size < 2 || name_size > kMaxArchivePath + 1)
-            return invalid("an entry's name is empty or too long");
+            return invalid_archive("an entry's name is empty or too long");
         KEYMELD_TRY(const ByteView name, take(name_size));
         if (name.back() != 0 || std::ranges::count(name, 0) != 1)
-            return invalid("an entry's name does not end where it should");
+            return invalid_archive("an entry's name does not end where it should");
         KEYMELD_CHECK(align());
         entry.path = std::string(as_text(name.first(name_size - 1)));
         entry.mode = numbers[1];
@@ -110,7 +110,7 @@ class ArchiveReader {
         entry.mtime = numbers[5];
         last = entry.path == kTrailer;
         if (last && size != 0)
-            return invalid("its trailer has content");
+            return invalid_archive("its trailer has content");
         KEYMELD_TRY(entry.content, take(size));
         return align();
     }
@@ -130,7 +130,7 @@ class ArchiveReader {
             else if (c >= 'A' && c <= 'F')
                 digit = c - std::uint32_t{'A'} + 10;
             else
-                return invalid("a number in a header is not hexadecimal");
+                return invalid_archive("a number in a header is not hexadecimal");
             number = (number << 4) | digit;
         }
         m_at += 8;
@@ -139,7 +139,7 @@ class ArchiveReader {
 
     Result<ByteView> take(std::size_t size) {
         if (size > m_archive.size() - m_at)
-            return invalid("it ends inside an entry");
+            return invalid_archive("it ends inside an entry");
         const ByteView taken = m_archive.subspan(m_at, size);
         m_at += size;
         return taken;
@@ -149,7 +149,7 @@ class ArchiveReader {
         while (m_at % kAlign != 0) {
             KEYMELD_TRY(const ByteView padding, take(1));
             if (padding.front() != 0)
-                return invalid("padding is not zero");
+                return invalid_archive("padding is not zero");
         }
         return {};
     }
@@ -167,19 +167,19 @@ Result<Bytes> write_archive(std::vector<ArchiveFile> files) {
     for (const ArchiveFile& file : files) {
         KEYMELD_CHECK(check_path(file.path));
         if (!entries.emplace(file.path, &file).second)
-            return invalid(file.path + " occurs twice");
-        total += file.content.size() + kHeaderSize + kMaxArchivePath + 2 * kAlign;
+            return invalid_archive(file.path + " occurs twice");
+        total += file.content.size() + kEntryHeaderSize + kMaxArchivePath + 2 * kAlign;
         if (total > kMaxArchive || entries.size() > kMaxArchiveEntries)
-            return invalid("it would be too long");
+            return invalid_archive("it would be too long");
     }
     for (const ArchiveFile& file : files)
         for (std::size_t slash = file.path.find('/'); slash != std::string::npos;
              slash = file.path.find('/', slash + 1)) {
             const auto folder = entries.emplace(file.path.substr(0, slash), nullptr).first;
             if (folder->second != nullptr)
-                return invalid(folder->first + " is both a file and a folder");
+                return invalid_archive(folder->first + " is both a file and a folder");
             if (entries.size() > kMaxArchiveEntries)
-                return invalid("it would have too many entries");
+                return invalid_archive("it would have too many entries");
         }
 
     ArchiveWriter out;
@@ -203,7 +203,7 @@ Result<Bytes> write_archive(std::vector<ArchiveFile> files) {
 
 Result<std::vector<ArchiveEntry>> read_archive(ByteView archive) {
     if (archive.size() > kMaxArchive)
-        return invalid("it is too long");
+        return invalid_archive("it is too long");
     ArchiveReader reader(archive);
     std::vector<ArchiveEntry> entries;
     for (;;) {
@@ -213,11 +213,11 @@ Result<std::vector<ArchiveEntry>> read_archive(ByteView archive) {
         if (last)
             break;
         if (entries.size() == kMaxArchiveEntries)
-            return invalid("it has too many entries");
+            return invalid_archive("it has too many entries");
         entries.push_back(std::move(entry));
     }
     if (!reader.only_zeros_left())
-        return invalid("there is something after its trailer");
+        return invalid_archive("there is something after its trailer");
     return entries;
 }
 

@@ -28,7 +28,7 @@ enum class SectionType : std::uint16_t {
     Metadata = 5,
 };
 
-Error invalid(std::string what, std::source_location where = std::source_location::current()) {
+Error invalid_image(std::string what, std::source_location where = std::source_location::current()) {
     return fail(Errc::InvalidArgument, "enclave image: " + std::move(what), where);
 }
 
@@ -102,11 +102,11 @@ struct Header {
 
 Result<Header> read_header(ByteView file) {
     if (file.size() < kHeaderSize || file.size() > kMaxFile)
-        return invalid("the file is too short for a header, or too long");
+        return invalid_image("the file is too short for a header, or too long");
     FieldReader fields(file);
     Header header;
     if (fields.next<std::uint32_t>() != kMagic)
-        return invalid("it does not start with \".eif\"");
+        return invalid_image("it does not start with \".eif\"");
     if (const auto version = fields.next<std::uint16_t>(); version != kVersion)
         return fail(Errc::Unsupported, "enclave image: version " + std::to_string(version) +
                                            ", only version 4 is known");
@@ -114,23 +114,23 @@ Result<Header> read_header(ByteView file) {
     if (flags == kFlagArm64)
         return fail(Errc::Unsupported, "enclave image: it is for arm64, only x86-64 is known");
     if (flags != 0)
-        return invalid("unknown flags in the header");
+        return invalid_image("unknown flags in the header");
     header.default_memory = fields.next<std::uint64_t>();
     header.default_cpus = fields.next<std::uint64_t>();
     if (fields.next<std::uint16_t>() != 0)
-        return invalid("a reserved field of the header is not zero");
+        return invalid_image("a reserved field of the header is not zero");
     header.sections = fields.next<std::uint16_t>();
     if (header.sections > kMaxSections)
-        return invalid("more than 32 sections");
+        return invalid_image("more than 32 sections");
     for (std::uint64_t& offset : header.offsets)
         offset = fields.next<std::uint64_t>();
     for (std::uint64_t& size : header.sizes)
         size = fields.next<std::uint64_t>();
     for (std::size_t unused = header.sections; unused < kMaxSections; ++unused)
         if (header.offsets[unused] != 0 || header.sizes[unused] != 0)
-            return invalid("the header describes more sections than it counts");
+            return invalid_image("the header describes more sections than it counts");
     if (fields.next<std::uint32_t>() != 0)
-        return invalid("an unused field of the header is not zero");
+        return invalid_image("an unused field of the header is not zero");
     header.checksum = fields.next<std::uint32_t>();
     return header;
 }
@@ -142,7 +142,7 @@ std::uint32_t checksum(ByteView file) {
 Status check_cmdline(std::string_view cmdline) {
     if (std::ranges::any_of(
             cmdline, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
-        return invalid("the command line has a control character");
+        return invalid_image("the command line has a control character");
     return {};
 }
 
@@ -191,9 +191,9 @@ Result<Image> Image::read(ByteView file) {
     for (std::size_t number = 0; number < header.sections; ++number) {
         const std::string place = "section " + std::to_string(number);
         if (header.offsets[number] != at)
-            return invalid(place + " is not where the one before ends");
+            return invalid_image(place + " is not where the one before ends");
         if (file.size() - at < kSectionHeaderSize)
-            return invalid("the file ends before " + place);
+            return invalid_image("the file ends before " + place);
         FieldReader fields(file.subspan(at));
         const auto type = fields.next<std::uint16_t>();
         const auto flags = fields.next<std::uint16_t>();
@@ -201,31 +201,31 @@ Result<Image> Image::read(ByteView file) {
         at += kSectionHeaderSize;
         const SectionRule* rule = rule_of(type);
         if (rule == nullptr)
-            return invalid(place + " is of unknown type " + std::to_string(type));
+            return invalid_image(place + " is of unknown type " + std::to_string(type));
         if (flags != 0)
-            return invalid(place + " (" + rule->name + ") has unknown flags");
+            return invalid_image(place + " (" + rule->name + ") has unknown flags");
         if (size != header.sizes[number])
-            return invalid(place + " (" + rule->name + ") has another size in the header");
+            return invalid_image(place + " (" + rule->name + ") has another size in the header");
         if (size == 0 || size > rule->max_size)
-            return invalid(place + " (" + rule->name + ") is empty or too long");
+            return invalid_image(place + " (" + rule->name + ") is empty or too long");
         if (size > file.size() - at)
-            return invalid("the file ends inside " + place + " (" + rule->name + ")");
+            return invalid_image("the file ends inside " + place + " (" + rule->name + ")");
         if (!may_follow(before, rule->order))
-            return invalid(place + " (" + rule->name + ") is repeated or out of order");
+            return invalid_image(place + " (" + rule->name + ") is repeated or out of order");
         before = rule->order;
         put(image, static_cast<SectionType>(type),
             file.subspan(at, static_cast<std::size_t>(size)));
         at += static_cast<std::size_t>(size);
     }
     if (image.kernel.empty() || image.cmdline.empty() || image.ramdisks.empty())
-        return invalid("the kernel, the command line or a ramdisk is missing");
+        return invalid_image("the kernel, the command line or a ramdisk is missing");
     if (image.ramdisks.size() > kMaxRamdisks)
-        return invalid("too many ramdisks");
+        return invalid_image("too many ramdisks");
     if (at != file.size())
-        return invalid("there are bytes after the last section");
+        return invalid_image("there are bytes after the last section");
     KEYMELD_CHECK(check_cmdline(image.cmdline));
     if (checksum(file) != header.checksum)
-        return invalid("the checksum is wrong: the file is damaged");
+        return invalid_image("the checksum is wrong: the file is damaged");
     return image;
 }
 
@@ -239,17 +239,17 @@ Result<Bytes> Image::write() const {
     if (signature)
         sections.emplace_back(SectionType::Signature, *signature);
     if (ramdisks.empty() || ramdisks.size() > kMaxRamdisks)
-        return invalid("it needs 1 to " + std::to_string(kMaxRamdisks) + " ramdisks");
+        return invalid_image("it needs 1 to " + std::to_string(kMaxRamdisks) + " ramdisks");
     KEYMELD_CHECK(check_cmdline(cmdline));
     std::size_t total = kHeaderSize;
     for (const auto& [type, data] : sections) {
         const SectionRule* rule = rule_of(static_cast<std::uint16_t>(type));
         if (data.empty() || data.size() > rule->max_size)
-            return invalid(std::string("the ") + rule->name + " is empty or too long");
+            return invalid_image(std::string("the ") + rule->name + " is empty or too long");
         total += kSectionHeaderSize + data.size();
     }
     if (total > kMaxFile)
-        return invalid("it would be too long");
+        return invalid_image("it would be too long");
 
     FieldWriter out;
     out.add(kMagic);

@@ -18,7 +18,7 @@ constexpr std::string_view kValueKey = "register_value";
 constexpr cbor::Limits kSectionLimits{
     .max_size = kMaxSignature, .max_depth = 3, .max_items = 16 * 1024};
 
-Error invalid(std::string what, std::source_location where = std::source_location::current()) {
+Error invalid_signature(std::string what, std::source_location where = std::source_location::current()) {
     return fail(Errc::InvalidArgument, "image signature: " + std::move(what), where);
 }
 
@@ -31,13 +31,13 @@ void write_integers(cbor::Writer& out, ByteView bytes) {
 Result<Bytes> read_integers(const cbor::Value* value, std::string_view what) {
     const auto* items = value != nullptr ? value->as_array() : nullptr;
     if (items == nullptr || items->empty())
-        return invalid(std::string(what) + " is missing or is no array");
+        return invalid_signature(std::string(what) + " is missing or is no array");
     Bytes bytes;
     bytes.reserve(items->size());
     for (const cbor::Value& item : *items) {
         const auto number = item.as_unsigned();
         if (!number || *number > 0xff)
-            return invalid(std::string(what) + " holds something that is no byte");
+            return invalid_signature(std::string(what) + " holds something that is no byte");
         bytes.push_back(static_cast<std::uint8_t>(*number));
     }
     return bytes;
@@ -55,7 +55,7 @@ Status check_payload(ByteView payload, const PcrValue& pcr0) {
     KEYMELD_TRY(const cbor::Value content, cbor::decode(payload, kSectionLimits));
     const cbor::Value* index = content.find(kIndexKey);
     if (content.as_map() == nullptr || content.as_map()->size() != 2 || index == nullptr)
-        return invalid("its payload is not a register");
+        return invalid_signature("its payload is not a register");
     KEYMELD_TRY(const Bytes value, read_integers(content.find(kValueKey), kValueKey));
     if (index->as_unsigned() != std::uint64_t{0} || value != Bytes(pcr0.begin(), pcr0.end()))
         return fail(Errc::InvalidSignature,
@@ -70,7 +70,7 @@ Result<Bytes> sign_image(const PcrValue& pcr0, std::string_view certificate_pem,
     KEYMELD_TRY(const Bytes der, attestation::certificate_der(certificate_pem));
     KEYMELD_TRY(const cose::Es384PublicKey certified, attestation::certificate_key(der));
     if (certified != key.public_key())
-        return invalid("the certificate is not one of the signing key");
+        return invalid_signature("the certificate is not one of the signing key");
     KEYMELD_TRY(const Bytes signature, cose::sign1(payload_of(pcr0), key.signer()));
     cbor::Writer out;
     out.array(1).map(2).text(kCertificateKey);
@@ -87,7 +87,7 @@ Result<PcrValue> verify_signature(ByteView section, const PcrValue& pcr0) {
     const auto* list = content.as_array();
     if (list == nullptr || list->size() != 1 || list->front().as_map() == nullptr ||
         list->front().as_map()->size() != 2)
-        return invalid("the section is not a list of one signature");
+        return invalid_signature("the section is not a list of one signature");
     const cbor::Value& entry = list->front();
     KEYMELD_TRY(const Bytes pem, read_integers(entry.find(kCertificateKey), kCertificateKey));
     KEYMELD_TRY(const Bytes signature, read_integers(entry.find(kSignatureKey), kSignatureKey));

@@ -21,7 +21,7 @@ std::string pcr(int number, const std::string& hex) {
     return "\"PCR" + std::to_string(number) + "\":\"" + hex + "\"";
 }
 
-void expect_invalid(const std::string& json) {
+void expect_invalid_policy(const std::string& json) {
     const auto policy = PcrPolicy::parse(json);
     ASSERT_FALSE(policy) << json;
     EXPECT_EQ(policy.error().code, Errc::ConfigInvalid) << json;
@@ -74,16 +74,16 @@ TEST(PcrPolicy, MatchesWholeEntriesOnly) {
 }
 
 TEST(PcrPolicy, RefusesListsThatAllowTooMuchOrNothing) {
-    expect_invalid(list(""));
-    expect_invalid(list(entry(pcr(1, kOnes))));
-    expect_invalid(list(entry(pcr(2, kOnes))));
-    expect_invalid(list(entry(pcr(8, kOnes))));
-    expect_invalid(list("{\"name\":\"image\"}"));
-    expect_invalid(list("{" + pcr(0, kOnes) + "}"));
-    expect_invalid(list("{\"name\":\"\"," + pcr(0, kOnes) + "}"));
-    expect_invalid(list("{\"name\":\"" + std::string(129, 'n') + "\"," + pcr(0, kOnes) + "}"));
+    expect_invalid_policy(list(""));
+    expect_invalid_policy(list(entry(pcr(1, kOnes))));
+    expect_invalid_policy(list(entry(pcr(2, kOnes))));
+    expect_invalid_policy(list(entry(pcr(8, kOnes))));
+    expect_invalid_policy(list("{\"name\":\"image\"}"));
+    expect_invalid_policy(list("{" + pcr(0, kOnes) + "}"));
+    expect_invalid_policy(list("{\"name\":\"\"," + pcr(0, kOnes) + "}"));
+    expect_invalid_policy(list("{\"name\":\"" + std::string(129, 'n') + "\"," + pcr(0, kOnes) + "}"));
     for (const int number : {0, 1, 2})
-        expect_invalid(list(entry(pcr(0, number == 0 ? kZeros : kOnes) + "," +
+        expect_invalid_policy(list(entry(pcr(0, number == 0 ? kZeros : kOnes) + "," +
                                   pcr(1, number == 1 ? kZeros : kOnes) + "," +
                                   pcr(2, number == 2 ? kZeros : kOnes))));
     // Zero is what an unsigned image has in PCR8, and may be asked for.
@@ -129,13 +129,13 @@ TEST(PcrPolicy, RefusesOtherJson) {
                                   list("{\"name\":\"\\"),
                                   list("{\"name\":\"a"),
                                   "\xef\xbb\xbf" + list(good)})
-        expect_invalid(json);
+        expect_invalid_policy(json);
     std::string many = good;
     for (std::size_t i = 1; i < PcrPolicy::kMaxEntries; ++i)
         many += "," + good;
     EXPECT_TRUE(PcrPolicy::parse(list(many)));
-    expect_invalid(list(many + "," + good));
-    expect_invalid(list(good) + std::string(PcrPolicy::kMaxFile, ' '));
+    expect_invalid_policy(list(many + "," + good));
+    expect_invalid_policy(list(good) + std::string(PcrPolicy::kMaxFile, ' '));
 }
 
 TEST(PcrPolicy, SaysWhereAFileIsWrong) {

@@ -7,12 +7,12 @@
 namespace keymeld::bitcoin {
 namespace {
 
-UserId user(std::uint8_t first) {
+UserId user_starting(std::uint8_t first) {
     return UserId(Uuid{ByteArray<16>{first}});
 }
 
 TEST(ParamsId, EveryParameterCounts) {
-    SessionParams base{{user(1), user(2)}, {}, KeyOrder::UserId, 100};
+    SessionParams base{{user_starting(1), user_starting(2)}, {}, KeyOrder::UserId, 100};
     std::set<std::string> ids{params_id(base)};
     const auto vary = [&](auto change) {
         SessionParams other = base;
@@ -22,7 +22,7 @@ TEST(ParamsId, EveryParameterCounts) {
     vary([](SessionParams& p) {
         std::swap(p.expected_participants[0], p.expected_participants[1]);
     });
-    vary([](SessionParams& p) { p.expected_participants.push_back(user(3)); });
+    vary([](SessionParams& p) { p.expected_participants.push_back(user_starting(3)); });
     vary([](SessionParams& p) { p.tweak.type = TweakType::UnspendableTaproot; });
     vary([](SessionParams& p) { p.tweak.type = TweakType::PlainTweak; });
     vary([](SessionParams& p) { p.tweak.type = TweakType::XOnlyTweak; });
@@ -34,12 +34,12 @@ TEST(ParamsId, EveryParameterCounts) {
 TEST(EciesAad, PurposesNeverCoincide) {
     const KeygenId keygen(Uuid{ByteArray<16>{9}});
     const std::string params(64, 'a');
-    const std::set<std::string> all{private_key_aad(keygen, user(1), "none", params, params),
-                                    private_key_aad(keygen, user(1), "header", params, params),
-                                    private_key_aad(keygen, user(2), "none", params, params),
-                                    coordinator_key_aad(keygen, user(1)),
-                                    coordinator_key_aad(keygen, user(2)),
-                                    session_secret_aad(keygen, user(1), params)};
+    const std::set<std::string> all{private_key_aad(keygen, user_starting(1), "none", params, params),
+                                    private_key_aad(keygen, user_starting(1), "header", params, params),
+                                    private_key_aad(keygen, user_starting(2), "none", params, params),
+                                    coordinator_key_aad(keygen, user_starting(1)),
+                                    coordinator_key_aad(keygen, user_starting(2)),
+                                    session_secret_aad(keygen, user_starting(1), params)};
     EXPECT_EQ(all.size(), 6u);
 }
 

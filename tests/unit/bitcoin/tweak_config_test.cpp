@@ -5,12 +5,12 @@
 namespace keymeld::bitcoin {
 namespace {
 
-constexpr TweakType kTypes[] = {TweakType::None, TweakType::UnspendableTaproot,
+constexpr TweakType kTweakTypes[] = {TweakType::None, TweakType::UnspendableTaproot,
                                 TweakType::TaprootWithMerkleRoot, TweakType::PlainTweak,
                                 TweakType::XOnlyTweak};
 
 TEST(TweakType, TextsAreReadBack) {
-    for (const TweakType type : kTypes)
+    for (const TweakType type : kTweakTypes)
         EXPECT_EQ(parse_tweak_type(text(type)).value(), type);
     for (const std::string_view wrong : {"", "None", "taproot", "x_only_tweak "})
         EXPECT_EQ(parse_tweak_type(wrong).error().code, Errc::InvalidArgument);
@@ -30,7 +30,7 @@ TEST(TweakConfig, OnlyScalarsMustBeBelowTheOrder) {
     EXPECT_EQ(error(TweakType::PlainTweak), Errc::InvalidScalar);
     EXPECT_EQ(error(TweakType::XOnlyTweak), Errc::InvalidScalar);
     config.value32 = {};
-    for (const TweakType type : kTypes)
+    for (const TweakType type : kTweakTypes)
         EXPECT_EQ(error(type), Errc{});
 }
 

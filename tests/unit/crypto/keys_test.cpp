@@ -31,7 +31,7 @@ static_assert(!std::is_copy_constructible_v<SecretKey> && !std::is_copy_assignab
               std::is_nothrow_move_constructible_v<SecretKey>);
 static_assert(!std::is_default_constructible_v<PlainPubKey>, "a public key is always a point");
 
-Bytes unhex(std::string_view text) {
+Bytes hex_bytes(std::string_view text) {
     return hex_decode(text).value();
 }
 
@@ -48,15 +48,15 @@ std::string one() {
 }
 
 TEST(SecretKey, KnowsItsPublicKey) {
-    EXPECT_EQ(SecretKey::parse(unhex(one()))->public_key().hex(), "02" + std::string(kX));
-    EXPECT_EQ(SecretKey::parse(unhex(kOrderLessOne))->public_key().hex(), "03" + std::string(kX));
+    EXPECT_EQ(SecretKey::parse(hex_bytes(one()))->public_key().hex(), "02" + std::string(kX));
+    EXPECT_EQ(SecretKey::parse(hex_bytes(kOrderLessOne))->public_key().hex(), "03" + std::string(kX));
 }
 
 TEST(SecretKey, RefusesWhatIsNoScalar) {
     for (const std::string& wrong :
          {std::string(64, '0'), std::string(kOrder), std::string(64, 'f'), std::string(),
           std::string(62, '1'), std::string(66, '1')}) {
-        const auto key = SecretKey::parse(unhex(wrong));
+        const auto key = SecretKey::parse(hex_bytes(wrong));
         ASSERT_FALSE(key) << wrong;
         EXPECT_EQ(key.error().code, Errc::InvalidScalar);
     }
@@ -73,8 +73,8 @@ TEST(SecretKey, GeneratesDifferentKeysAndClonesTheSame) {
 
 TEST(PlainPubKey, ReadsBothFormsOfSec1) {
     const std::string compressed = "02" + std::string(kX);
-    const auto from_short = PlainPubKey::parse(unhex(compressed));
-    const auto from_long = PlainPubKey::parse(unhex("04" + std::string(kX) + std::string(kY)));
+    const auto from_short = PlainPubKey::parse(hex_bytes(compressed));
+    const auto from_long = PlainPubKey::parse(hex_bytes("04" + std::string(kX) + std::string(kY)));
     ASSERT_TRUE(from_short && from_long);
     EXPECT_EQ(*from_short, *from_long);
     EXPECT_EQ(from_long->hex(), compressed);
@@ -91,15 +91,15 @@ TEST(PlainPubKey, RefusesEverythingElse) {
          {std::string(), std::string("02"), "00" + std::string(64, '0'), "06" + x + y, "07" + x + y,
           "05" + x, "04" + x, "02" + x + y, "04" + x + x, "02" + off_curve,
           "02" + std::string(64, 'f'), "02" + x + "00", x, "04" + x + y + "00"}) {
-        const auto key = PlainPubKey::parse(unhex(wrong));
+        const auto key = PlainPubKey::parse(hex_bytes(wrong));
         ASSERT_FALSE(key) << wrong;
         EXPECT_EQ(key.error().code, Errc::InvalidPoint);
     }
 }
 
 TEST(PlainPubKey, OrdersByItsBytesAndHashes) {
-    const auto even = PlainPubKey::parse(unhex("02" + std::string(kX))).value();
-    const auto odd = PlainPubKey::parse(unhex("03" + std::string(kX))).value();
+    const auto even = PlainPubKey::parse(hex_bytes("02" + std::string(kX))).value();
+    const auto odd = PlainPubKey::parse(hex_bytes("03" + std::string(kX))).value();
     EXPECT_LT(even, odd);
     const std::unordered_set<PlainPubKey> set{even, odd, even};
     EXPECT_EQ(set.size(), 2u);
@@ -117,7 +117,7 @@ TEST(Ecdh, BothSidesAgreeAndOthersDoNot) {
 
 TEST(Ecdh, IsTheHashOfTheCompressedPoint) {
     // 1 * G = G: the shared point is known.
-    const SecretKey unit = SecretKey::parse(unhex(one())).value();
+    const SecretKey unit = SecretKey::parse(hex_bytes(one())).value();
     const auto shared = ecdh(unit, unit.public_key()).value();
     const Hash256 expected = sha256(unit.public_key().bytes());
     EXPECT_TRUE(secure::ct_equal(shared.expose(), expected));

@@ -6,10 +6,6 @@
 namespace keymeld::test {
 namespace {
 
-constexpr ApprovalPolicy kNone = ApprovalPolicy::None;
-constexpr ApprovalPolicy kHeader = ApprovalPolicy::Header;
-constexpr ApprovalPolicy kBound = ApprovalPolicy::Bound;
-
 class ApprovalRules : public SignerTest {
   protected:
     TestKeygen keygen = ready({.slots = {0, 1, 2}, .policies = {kBound, kHeader, kNone}});

@@ -39,10 +39,6 @@ TEST_P(Ceremony, SignsAfterRestartOfEveryEnclave) {
     gateway.sign(keygen, gateway.start_signing(keygen));
 }
 
-constexpr ApprovalPolicy kNone = ApprovalPolicy::None;
-constexpr ApprovalPolicy kHeader = ApprovalPolicy::Header;
-constexpr ApprovalPolicy kBound = ApprovalPolicy::Bound;
-
 INSTANTIATE_TEST_SUITE_P(
     Kinds, Ceremony,
     ::testing::Values(

@@ -7,6 +7,10 @@
 
 namespace keymeld::test {
 
+inline constexpr ApprovalPolicy kNone = ApprovalPolicy::None;
+inline constexpr ApprovalPolicy kHeader = ApprovalPolicy::Header;
+inline constexpr ApprovalPolicy kBound = ApprovalPolicy::Bound;
+
 inline ::testing::AssertionResult refused_with(const wire::Response& response, Errc code) {
     if (code_of(response) == code)
         return ::testing::AssertionSuccess();

@@ -7,7 +7,7 @@
 namespace keymeld::musig {
 namespace {
 
-std::vector<PlainPubKey> some_keys(std::size_t count) {
+std::vector<PlainPubKey> random_keys(std::size_t count) {
     std::vector<PlainPubKey> keys;
     for (std::size_t i = 0; i < count; ++i)
         keys.push_back(SecretKey::generate().public_key());
@@ -16,7 +16,7 @@ std::vector<PlainPubKey> some_keys(std::size_t count) {
 
 TEST(KeyAggCache, GivesTheSameAsMakingIt) {
     KeyAggCache cache;
-    auto keys = some_keys(3);
+    auto keys = random_keys(3);
     const Tweak plain{ByteArray<32>{1}, TweakMode::Plain};
     const Tweak x_only{ByteArray<32>{1}, TweakMode::XOnly};
     const std::vector<std::vector<Tweak>> tweak_lists{
@@ -35,10 +35,10 @@ TEST(KeyAggCache, GivesTheSameAsMakingIt) {
 
 TEST(KeyAggCache, ForgetsTheLeastRecentlyUsed) {
     KeyAggCache cache(6);
-    const auto a = some_keys(2);
-    const auto b = some_keys(2);
-    const auto c = some_keys(2);
-    const auto d = some_keys(2);
+    const auto a = random_keys(2);
+    const auto b = random_keys(2);
+    const auto c = random_keys(2);
+    const auto d = random_keys(2);
     const auto seen = [&](const std::vector<PlainPubKey>& keys) {
         const auto before = cache.stats().hits;
         EXPECT_TRUE(cache.get(keys, {}));
@@ -55,7 +55,7 @@ TEST(KeyAggCache, ForgetsTheLeastRecentlyUsed) {
 
 TEST(KeyAggCache, ServesWhatIsTooLargeToKeep) {
     KeyAggCache cache(3);
-    const auto large = some_keys(4);
+    const auto large = random_keys(4);
     EXPECT_TRUE(cache.get(large, {}));
     EXPECT_TRUE(cache.get(large, {}));
     EXPECT_EQ(cache.stats().entries, 0u);
@@ -71,7 +71,7 @@ TEST(KeyAggCache, CanBeSharedByThreads) {
     KeyAggCache cache(20);
     std::vector<std::vector<PlainPubKey>> lists;
     for (int i = 0; i < 15; ++i)
-        lists.push_back(some_keys(2));
+        lists.push_back(random_keys(2));
     const auto work = [&](std::size_t start) {
         for (std::size_t i = 0; i < 100; ++i)
             ASSERT_TRUE(cache.get(lists[(start + i) % lists.size()], {}));

@@ -16,16 +16,16 @@ const std::string kBlob(186, 'a');
 const KeygenId kId = KeygenId(*Uuid::parse("019a88a3-b765-70f3-8e8d-43075be1328d"));
 
 /// The body of a request as members, so that a test can spoil one.
-using Body = std::map<std::string, std::string>;
+using Members = std::map<std::string, std::string>;
 
-std::string text_of(const Body& body) {
+std::string text_of(const Members& body) {
     std::string out = "{";
     for (const auto& [name, value] : body)
         out += (out.size() == 1 ? "\"" : ",\"") + name + "\":" + value;
     return out + "}";
 }
 
-Body keygen_body() {
+Members keygen_body() {
     return {{"keygen_session_id", "\"019a88a3-b765-70f3-8e8d-43075be1328d\""},
             {"coordinator_pubkey", kPoint},
             {"coordinator_encrypted_private_key", "\"" + kBlob + "\""},
@@ -35,7 +35,7 @@ Body keygen_body() {
             {"encrypted_session_secret", "\"" + std::string(250, 'A') + "\""}};
 }
 
-Body register_body() {
+Members register_body() {
     return {{"keygen_session_id", "\"019a88a3-b765-70f3-8e8d-43075be1328d\""},
             {"user_id", "\"019a88a3-b765-70f3-8e8d-4311ecac8aa3\""},
             {"encrypted_private_key", "\"" + kBlob + "\""},
@@ -49,14 +49,14 @@ std::string bytes_text(std::size_t n, int value = 7) {
     return out + "]";
 }
 
-Body signing_body() {
+Members signing_body() {
     return {{"signing_session_id", "\"019a88a3-bb69-7112-8dd0-0a63d0e55bd2\""},
             {"keygen_session_id", "\"019a88a3-b765-70f3-8e8d-43075be1328d\""},
             {"message_hash", bytes_text(32)},
             {"timeout_secs", "1800"}};
 }
 
-Body approval_body() {
+Members approval_body() {
     return {{"message_hash", "\"" + std::string(64, 'd') + "\""},
             {"expires_at", std::to_string(kNow + 1800)},
             {"signature", "\"" + std::string(128, 'e') + "\""}};
@@ -70,22 +70,22 @@ template <class R> std::string pointer_of(const R& result) {
 }
 
 std::string keygen_error(const std::string& name, const std::string& value) {
-    Body body = keygen_body();
+    Members body = keygen_body();
     body[name] = value;
     return pointer_of(decode_create_keygen(text_of(body), kLimits));
 }
 std::string register_error(const std::string& name, const std::string& value) {
-    Body body = register_body();
+    Members body = register_body();
     body[name] = value;
     return pointer_of(decode_register(text_of(body), kId));
 }
 std::string signing_error(const std::string& name, const std::string& value) {
-    Body body = signing_body();
+    Members body = signing_body();
     body[name] = value;
     return pointer_of(decode_create_signing(text_of(body), kLimits));
 }
 std::string approval_error(const std::string& name, const std::string& value) {
-    Body body = approval_body();
+    Members body = approval_body();
     body[name] = value;
     return pointer_of(decode_approval(text_of(body), kLimits, kNow));
 }
@@ -147,7 +147,7 @@ TEST(DecodeKeygen, EveryRule) {
     EXPECT_EQ(pointer_of(decode_create_keygen(text_of(keygen_body()), kLimits)), "no error");
     EXPECT_EQ(keygen_error("unknown_member", "{\"a\":[1,2]}"), "no error");
     for (const auto& [name, value] : keygen_body()) {
-        Body body = keygen_body();
+        Members body = keygen_body();
         body.erase(name);
         EXPECT_EQ(pointer_of(decode_create_keygen(text_of(body), kLimits)), "/" + name);
         EXPECT_EQ(keygen_error(name, "null"), "/" + name);
@@ -189,7 +189,7 @@ TEST(DecodeKeygen, ConfiguredLimits) {
     DecodeLimits limits;
     limits.max_participants = 2;
     limits.timeout_secs_max = 60;
-    Body body = keygen_body();
+    Members body = keygen_body();
     body["timeout_secs"] = "60";
     EXPECT_EQ(pointer_of(decode_create_keygen(text_of(body), limits)), "no error");
     body["timeout_secs"] = "61";
@@ -201,7 +201,7 @@ TEST(DecodeKeygen, ConfiguredLimits) {
 
 TEST(DecodeKeygen, Tweaks) {
     const auto type = [](const std::string& tweak) {
-        Body body = keygen_body();
+        Members body = keygen_body();
         body["taproot_tweak_config"] = tweak;
         return decode_create_keygen(text_of(body), kLimits)->tweak;
     };
@@ -229,7 +229,7 @@ TEST(DecodeKeygen, Tweaks) {
 TEST(DecodeRegister, EveryRule) {
     EXPECT_EQ(pointer_of(decode_register(text_of(register_body()), kId)), "no error");
     for (const auto& [name, value] : register_body()) {
-        Body body = register_body();
+        Members body = register_body();
         body.erase(name);
         EXPECT_EQ(pointer_of(decode_register(text_of(body), kId)), "/" + name);
     }
@@ -242,7 +242,7 @@ TEST(DecodeRegister, EveryRule) {
     EXPECT_EQ(register_error("approval_policy", "null"), "no error");
     for (const char* bad : {"\"Bound\"", "\"\"", "1", "true"})
         EXPECT_EQ(register_error("approval_policy", bad), "/approval_policy") << bad;
-    Body body = register_body();
+    Members body = register_body();
     body["require_signing_approval"] = "true";
     body["approval_policy"] = "\"none\"";
     EXPECT_EQ(pointer_of(decode_register(text_of(body), kId)), "/approval_policy");
@@ -257,7 +257,7 @@ TEST(DecodeRegister, UncompressedKeysAreCompressed) {
     std::string array = "[";
     for (const std::uint8_t byte : g)
         array += (array.size() == 1 ? "" : ",") + std::to_string(byte);
-    Body body = register_body();
+    Members body = register_body();
     body["public_key"] = array + "]";
     const auto decoded = decode_register(text_of(body), kId);
     ASSERT_TRUE(decoded.has_value());
@@ -267,7 +267,7 @@ TEST(DecodeRegister, UncompressedKeysAreCompressed) {
 TEST(DecodeSigning, EveryRule) {
     EXPECT_EQ(pointer_of(decode_create_signing(text_of(signing_body()), kLimits)), "no error");
     for (const auto& [name, value] : signing_body()) {
-        Body body = signing_body();
+        Members body = signing_body();
         body.erase(name);
         EXPECT_EQ(pointer_of(decode_create_signing(text_of(body), kLimits)), "/" + name);
     }
@@ -293,7 +293,7 @@ TEST(DecodeApproval, EveryRule) {
     EXPECT_EQ(*decode_approval("", kLimits, kNow), std::nullopt);
     EXPECT_EQ(pointer_of(decode_approval(text_of(approval_body()), kLimits, kNow)), "no error");
     for (const auto& [name, value] : approval_body()) {
-        Body body = approval_body();
+        Members body = approval_body();
         body.erase(name);
         EXPECT_EQ(pointer_of(decode_approval(text_of(body), kLimits, kNow)), "/" + name);
     }

@@ -25,7 +25,7 @@ class DocsFolder : public testing::Test {
     fs::path folder;
 };
 
-std::string header(const http::Response& response, const std::string& name) {
+std::string header_of(const http::Response& response, const std::string& name) {
     for (const auto& [key, value] : response.headers)
         if (key == name)
             return value;
@@ -37,7 +37,7 @@ TEST_F(DocsFolder, ServesItsOwnFilesUnderAStrictPolicy) {
     ASSERT_TRUE(docs.available());
     const http::Response page = docs.page();
     EXPECT_EQ(*page.file, "content of index.html");
-    const std::string policy = header(page, "Content-Security-Policy");
+    const std::string policy = header_of(page, "Content-Security-Policy");
     EXPECT_NE(policy.find("default-src 'none'"), std::string::npos);
     EXPECT_NE(policy.find("script-src 'self';"), std::string::npos);
     EXPECT_EQ(policy.find("unsafe"), std::string::npos);

@@ -7,8 +7,8 @@
 namespace keymeld::api {
 namespace {
 
-const std::string kKeygen = "/api/v1/keygen/019a88a3-b765-70f3-8e8d-43075be1328d";
-const std::string kSigning = "/api/v1/signing/019a88a3-b765-70f3-8e8d-43075be1328d";
+const std::string kKeygenPath = "/api/v1/keygen/019a88a3-b765-70f3-8e8d-43075be1328d";
+const std::string kSigningPath = "/api/v1/signing/019a88a3-b765-70f3-8e8d-43075be1328d";
 const std::string kSessionHeader = std::string(32, 'a') + ":" + std::string(64, 'b');
 const std::string kSigningHeader = "019a88a3-b765-70f3-8e8d-4311ecac8aa3:" + std::string(32, 'a') + ":" + std::string(128, 'b');
 
@@ -46,7 +46,7 @@ TEST(RequestCheck, KeepsTheOrderOfTheSpecification) {
     EXPECT_EQ(code_of(given), Errc::MethodNotAllowed);
     given.method = "POST";
     EXPECT_EQ(code_of(given), Errc::ValidationFailed);
-    given.path = kKeygen + "/participants";
+    given.path = kKeygenPath + "/participants";
     EXPECT_EQ(code_of(given), Errc::AuthMissing);
     given.headers = {{"x-session-hmac", "x"}};
     EXPECT_EQ(code_of(given), Errc::AuthMalformed);
@@ -65,7 +65,7 @@ TEST(RequestCheck, NamesTheParameterAndTheMethods) {
     EXPECT_EQ(signing.error().facts.at("parameter"), "signing_session_id");
     const auto enclave = check({.path = "/api/v1/enclaves/-1/public-key"});
     EXPECT_EQ(enclave.error().facts.at("parameter"), "enclave_id");
-    const auto method = check({.method = "PUT", .path = kSigning});
+    const auto method = check({.method = "PUT", .path = kSigningPath});
     EXPECT_EQ(method.error().facts.at("allow"), "POST, DELETE");
 }
 
@@ -84,22 +84,22 @@ TEST(RequestCheck, PathIdsInEveryForm) {
 }
 
 TEST(RequestCheck, FirstHeaderCounts) {
-    EXPECT_EQ(code_of({.path = kKeygen + "/status", .headers = {{"X-Session-HMAC", "bad"}, {"X-Session-HMAC", kSessionHeader}}}),
+    EXPECT_EQ(code_of({.path = kKeygenPath + "/status", .headers = {{"X-Session-HMAC", "bad"}, {"X-Session-HMAC", kSessionHeader}}}),
               Errc::AuthMalformed);
-    const auto call = check({.path = kKeygen + "/status", .headers = {{"X-Session-HMAC", kSessionHeader}, {"X-Session-HMAC", "bad"}}});
+    const auto call = check({.path = kKeygenPath + "/status", .headers = {{"X-Session-HMAC", kSessionHeader}, {"X-Session-HMAC", "bad"}}});
     ASSERT_TRUE(call.has_value());
     EXPECT_EQ(call->auth_header, kSessionHeader);
     // The other kind of header does not do.
-    EXPECT_EQ(code_of({.path = kSigning + "/status", .headers = {{"X-Session-HMAC", kSessionHeader}}}), Errc::AuthMissing);
-    EXPECT_EQ(code_of({.path = kKeygen + "/status", .headers = {{"X-Signing-HMAC", kSigningHeader}}}), Errc::AuthMissing);
-    EXPECT_EQ(code_of({.path = kSigning + "/status", .headers = {{"X-Signing-HMAC", kSigningHeader}}}), kFine);
+    EXPECT_EQ(code_of({.path = kSigningPath + "/status", .headers = {{"X-Session-HMAC", kSessionHeader}}}), Errc::AuthMissing);
+    EXPECT_EQ(code_of({.path = kKeygenPath + "/status", .headers = {{"X-Signing-HMAC", kSigningHeader}}}), Errc::AuthMissing);
+    EXPECT_EQ(code_of({.path = kSigningPath + "/status", .headers = {{"X-Signing-HMAC", kSigningHeader}}}), kFine);
 }
 
 TEST(RequestCheck, HeaderSyntaxOfTheVectors) {
     KEYMELD_VECTORS_OR_SKIP(vectors, test::load_rest_vectors());
     int refused = 0;
-    for (const auto& [kind, path, name] : {std::tuple("x_session_hmac", kKeygen + "/status", "X-Session-HMAC"),
-                                           std::tuple("x_signing_hmac", kSigning + "/status", "X-Signing-HMAC")}) {
+    for (const auto& [kind, path, name] : {std::tuple("x_session_hmac", kKeygenPath + "/status", "X-Session-HMAC"),
+                                           std::tuple("x_signing_hmac", kSigningPath + "/status", "X-Signing-HMAC")}) {
         const auto& group = vectors.at(kind);
         for (const auto& good : group.at("vectors").as_array())
             EXPECT_EQ(code_of({.path = path, .headers = {{name, test::text(good.at("header_value"))}}}), kFine);
@@ -116,17 +116,17 @@ TEST(RequestCheck, HeaderSyntaxOfTheVectors) {
 
 TEST(RequestCheck, ApprovalWithoutBodyNeedsNoContentType) {
     const std::vector<std::pair<std::string, std::string>> auth{{"X-Signing-HMAC", kSigningHeader}};
-    EXPECT_EQ(code_of({.method = "POST", .path = kSigning, .headers = auth}), kFine);
+    EXPECT_EQ(code_of({.method = "POST", .path = kSigningPath, .headers = auth}), kFine);
     auto typed = auth;
     typed.emplace_back("Content-Type", "text/plain");
-    EXPECT_EQ(code_of({.method = "POST", .path = kSigning, .headers = typed}), kFine);
-    EXPECT_EQ(code_of({.method = "POST", .path = kSigning, .headers = typed, .body = "{}"}), Errc::UnsupportedMediaType);
-    EXPECT_EQ(code_of({.method = "POST", .path = kSigning, .headers = auth, .body = "{}"}), Errc::UnsupportedMediaType);
+    EXPECT_EQ(code_of({.method = "POST", .path = kSigningPath, .headers = typed}), kFine);
+    EXPECT_EQ(code_of({.method = "POST", .path = kSigningPath, .headers = typed, .body = "{}"}), Errc::UnsupportedMediaType);
+    EXPECT_EQ(code_of({.method = "POST", .path = kSigningPath, .headers = auth, .body = "{}"}), Errc::UnsupportedMediaType);
 }
 
 TEST(RequestCheck, BodiesOfGetAndDeleteAreIgnored) {
     const auto call = check({.method = "DELETE",
-                             .path = kSigning,
+                             .path = kSigningPath,
                              .headers = {{"X-Signing-HMAC", kSigningHeader}, {"Content-Type", "text/plain"}},
                              .body = "ignored"});
     ASSERT_TRUE(call.has_value());

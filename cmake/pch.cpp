@@ -1,0 +1,1 @@
+// Compiled only because a precompiled header belongs to a target.
