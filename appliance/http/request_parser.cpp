@@ -17,9 +17,12 @@ class RequestParser::Impl : public beast::http::basic_parser<true> {
         body_limit(boost::none); // ours: a body over the limit is an answer (413), not a broken connection
     }
 
+    const Limits& limits() const { return m_limits; }
+
     Request request;
     int version = 0;
     bool untouched = true;
+    std::size_t header_size = 0;
     bool too_large = false;
     bool bad_target = false;
     bool has_host = false;
@@ -98,6 +101,11 @@ Result<std::size_t> RequestParser::feed(std::string_view data) {
         used += n;
         if (n > 0)
             impl.untouched = false;
+        if (!had_header)
+            impl.header_size += n;
+        // Beast counts the request line and the fields each for itself.
+        if (impl.header_size > impl.limits().header_bytes)
+            return refuse("request header is too large");
         if (error == beast::http::error::need_more || (had_header && impl.too_large))
             break;
         if (error == beast::http::error::header_limit)

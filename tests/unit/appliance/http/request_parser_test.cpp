@@ -85,6 +85,20 @@ TEST(RequestParser, TheEndOfAChunkedBodyMayComeByteByByte) {
         EXPECT_TRUE(feed(head + "0\r\nd\r\n\r\n", step).error.has_value()) << step;
 }
 
+TEST(RequestParser, RequestLineAndFieldsCountTogether) {
+    const auto header = [](std::size_t size) {
+        const std::string rest = " HTTP/1.1\r\nHost: a\r\nX: " + std::string(size / 2, 'x') + "\r\n\r\n";
+        const std::string line = "GET /";
+        return line + std::string(size - line.size() - rest.size(), 'p') + rest;
+    };
+    for (const std::size_t step : {std::size_t{7}, std::size_t{4096}}) {
+        EXPECT_TRUE(feed(header(kSmall.header_bytes), step).request.has_value());
+        const auto refused = feed(header(kSmall.header_bytes + 1), step);
+        ASSERT_TRUE(refused.error.has_value());
+        EXPECT_EQ(refused.error->detail, "request header is too large");
+    }
+}
+
 TEST(RequestParser, BodyOverTheLimitIsMarkedAndTheConnectionLost) {
     const std::string head = "POST / HTTP/1.1\r\nHost: a\r\n";
     const auto announced = feed(head + "Content-Length: 65\r\n\r\n", 7);
